@@ -1,0 +1,32 @@
+"""Durable sessions, live progress and safe jobs for long-running work in Django.
+
+Only names that need no app registry are exported here; models are in `session_mgmt.models`.
+"""
+
+from session_mgmt.exceptions import (
+    ConfigurationError,
+    IdempotencyConflictError,
+    InvalidInputError,
+    InvalidTransitionError,
+    LeaseLostError,
+    SessionManagerError,
+    SessionNotFoundError,
+)
+from session_mgmt.schemas import GenerationRequest, MediaType, ProgressUpdate, ScenePrompt
+from session_mgmt.states import GenerationStatus, JobStatus
+
+__all__ = [
+    "ConfigurationError",
+    "GenerationRequest",
+    "GenerationStatus",
+    "IdempotencyConflictError",
+    "InvalidInputError",
+    "InvalidTransitionError",
+    "JobStatus",
+    "LeaseLostError",
+    "MediaType",
+    "ProgressUpdate",
+    "ScenePrompt",
+    "SessionManagerError",
+    "SessionNotFoundError",
+]

@@ -1,0 +1,28 @@
+"""Tell Django about the app: its checks, the handlers of installed apps, and dispatch on commit."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core.checks import register
+from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext_lazy as _
+
+from session_mgmt.checks import check_settings
+
+__all__ = ["SessionMgmtConfig"]
+
+
+class SessionMgmtConfig(AppConfig):
+    """`INSTALLED_APPS += ["session_mgmt"]`."""
+
+    name = "session_mgmt"
+    verbose_name = _("Session management")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register checks, import `job_handlers` of every installed app, connect dispatch."""
+        from session_mgmt.jobs import dispatch
+
+        register(check_settings)
+        dispatch.connect()
+        autodiscover_modules("job_handlers")

@@ -1,0 +1,100 @@
+"""Every error that session_mgmt raises on purpose: one root, one class for each remedy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+__all__ = [
+    "ConfigurationError",
+    "IdempotencyConflictError",
+    "InvalidInputError",
+    "InvalidTransitionError",
+    "LeaseLostError",
+    "SessionManagerError",
+    "SessionNotFoundError",
+]
+
+
+class SessionManagerError(Exception):
+    """Catch this to catch all of them."""
+
+
+class ConfigurationError(SessionManagerError):
+    """Say which setting is wrong and how to mend it."""
+
+
+class InvalidInputError(SessionManagerError, ValueError):
+    """Name the field whose value was refused; nothing has been written.
+
+    Attributes:
+        field: name of the refused field, as the caller knows it.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+
+
+class SessionNotFoundError(SessionManagerError, ValueError):
+    """No session has this id (also a ValueError, which is what seed 001 raised).
+
+    Attributes:
+        session_id: the id that was looked for.
+    """
+
+    def __init__(self, session_id: object) -> None:
+        super().__init__(f"Session not found: {session_id}")
+        self.session_id = session_id
+
+
+class InvalidTransitionError(SessionManagerError):
+    """A session cannot go from its status to the one that was asked for.
+
+    Attributes:
+        session_id: the session.
+        current: its status, unchanged.
+        requested: the status that was refused.
+    """
+
+    def __init__(self, session_id: UUID, current: str, requested: str) -> None:
+        super().__init__(f"Session {session_id} cannot go from {current} to {requested}")
+        self.session_id = session_id
+        self.current = current
+        self.requested = requested
+
+
+class IdempotencyConflictError(SessionManagerError):
+    """The same idempotency key came with another request.
+
+    Attributes:
+        idempotency_key: the key that is taken.
+        session_id: the session that was started under it.
+    """
+
+    def __init__(self, idempotency_key: str, session_id: UUID) -> None:
+        super().__init__(
+            f"Idempotency key {idempotency_key!r} belongs to session {session_id}, "
+            "which was started with another request; use a new key for a new request"
+        )
+        self.idempotency_key = idempotency_key
+        self.session_id = session_id
+
+
+class LeaseLostError(SessionManagerError):
+    """This attempt no longer owns its job: stop, whatever it writes is refused.
+
+    Attributes:
+        job_id: the job.
+        attempt: the attempt that lost it.
+    """
+
+    def __init__(self, job_id: int, attempt: int) -> None:
+        super().__init__(
+            f"Attempt {attempt} no longer owns job {job_id}: it ended, was removed, "
+            "or was taken over after its lease ran out"
+        )
+        self.job_id = job_id
+        self.attempt = attempt

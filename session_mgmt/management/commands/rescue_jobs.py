@@ -1,0 +1,56 @@
+"""Run `rescue_jobs` once or for ever."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+from django.core.management.base import BaseCommand
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+
+from session_mgmt.jobs import rescue_jobs
+
+if TYPE_CHECKING:
+    from django.core.management.base import CommandParser
+
+__all__ = ["Command"]
+
+
+class Command(BaseCommand):
+    help = (
+        "Send jobs again that nobody came for, and take jobs over whose worker died. "
+        "Run it every minute, or as a process of its own with --interval. "
+        "Example: manage.py rescue_jobs --interval 30"
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--interval",
+            type=float,
+            metavar="SECONDS",
+            help="keep running, with a pass every SECONDS; stops on SIGTERM and Ctrl-C",
+        )
+        parser.add_argument(
+            "--database", default=DEFAULT_DB_ALIAS, help="alias (default: %(default)s)"
+        )
+
+    def handle(self, *, interval: float | None, database: str, **options: object) -> None:
+        if interval is None:
+            self._pass(database, report_nothing=True)
+            return
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        while not stop.is_set():
+            try:
+                self._pass(database, report_nothing=False)
+            except DatabaseError as error:
+                self.stderr.write(f"The database did not answer ({type(error).__name__}).")
+                connections[database].close()
+            stop.wait(interval)
+
+    def _pass(self, database: str, *, report_nothing: bool) -> None:
+        rescue = rescue_jobs(database)
+        if rescue.taken_over or rescue.redispatched or report_nothing:
+            self.stdout.write(f"{rescue.taken_over} taken over, {rescue.redispatched} sent again.")

@@ -1,0 +1,18 @@
+"""The tables, one model and its QuerySet a file."""
+
+from session_mgmt.models.base import BaseModel, BaseQuerySet
+from session_mgmt.models.event import SessionEvent
+from session_mgmt.models.job import Job
+from session_mgmt.models.progress import Progress
+from session_mgmt.models.scene import Scene
+from session_mgmt.models.session import GenerationSession
+
+__all__ = [
+    "BaseModel",
+    "BaseQuerySet",
+    "GenerationSession",
+    "Job",
+    "Progress",
+    "Scene",
+    "SessionEvent",
+]

@@ -1,0 +1,180 @@
+"""A run of a piece of work on a target: who may run it, and how it went (seed 002)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
+from django.utils.translation import gettext_lazy as _
+
+from session_mgmt.conf import get_settings
+from session_mgmt.db.returning import update_returning
+from session_mgmt.models import job_creation
+from session_mgmt.models.base import BaseModel, BaseQuerySet, StatusField
+from session_mgmt.models.session import GenerationSession
+from session_mgmt.states import ACTIVE_JOB_STATUSES, JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Job", "JobQuerySet"]
+
+
+class JobQuerySet(BaseQuerySet["Job"]):
+    """Find jobs, create them once, and hand them to one attempt at a time.
+
+    Leases are measured by the database's clock alone, so that workers on machines whose clocks
+    differ agree on them.
+    """
+
+    def create_if_not_exists(
+        self,
+        job_type: str,
+        target_id: str,
+        parameters: dict[str, object] | str | None = None,
+        check_statuses: Iterable[str] | None = ACTIVE_JOB_STATUSES,
+        session: GenerationSession | None = None,
+        *,
+        max_retries: int | None = None,
+    ) -> tuple[Job, bool]:
+        """Create the target's next run unless it has one whose status is in `check_statuses`.
+
+        Any number of concurrent calls, from threads and processes, at any isolation level, create
+        one job, and all of them return it (see `session_mgmt.models.job_creation` for why).
+        Inside a transaction of the caller the job that is returned stays locked until its end.
+        Once the new job has committed it is dispatched.
+
+        Args:
+            job_type: the name of a handler, at most 100 characters.
+            target_id: what the job works on, at most 200 characters.
+            parameters: a JSON object, as a dict or as text.
+            check_statuses: statuses that count as "exists"; None means any status.
+            session: whose work this is.
+            max_retries: how many attempts may follow the first; None leaves it to the handler.
+
+        Returns:
+            The job, and whether this call created it.
+
+        Raises:
+            InvalidInputError: an argument is refused; nothing is written.
+        """
+        return job_creation.create_once(
+            self.model,
+            self.db,
+            job_creation.JobDraft(job_type, target_id, parameters, session, max_retries),
+            check_statuses,
+        )
+
+    def claim(self, job_id: int) -> Job | None:
+        """Give a due pending job to the caller as its next attempt, or return None; one UPDATE."""
+        claimed = update_returning(
+            self.filter(pk=job_id).due(),
+            status=JobStatus.RUNNING,
+            attempt=F("attempt") + 1,
+            lease_expires_at=Now() + get_settings().LEASE,
+            started_at=Coalesce("started_at", Now()),
+            updated_at=Now(),
+        )
+        return claimed[0] if claimed else None
+
+    def due(self) -> Self:
+        """Keep the pending jobs that may start now."""
+        return self.filter(
+            Q(run_after__isnull=True) | Q(run_after__lte=Now()), status=JobStatus.PENDING
+        )
+
+    def owned_by(self, job: Job) -> Self:
+        """Keep the job's row only while the attempt that `job` was claimed for owns it."""
+        return self.filter(pk=job.pk, attempt=job.attempt, status=JobStatus.RUNNING)
+
+    def abandoned(self) -> Self:
+        """Keep the running jobs whose lease ran out."""
+        return self.filter(status=JobStatus.RUNNING, lease_expires_at__lt=Now())
+
+    def undelivered(self) -> Self:
+        """Keep the due jobs that nobody was told of, or that nobody came for in a long while."""
+        waited: timedelta = get_settings().REDISPATCH_AFTER
+        return self.due().filter(
+            Q(dispatched_at__isnull=True) | Q(dispatched_at__lt=Now() - waited)
+        )
+
+
+class Job(BaseModel):
+    """One run of `job_type` on `target_id`; a run that ended never becomes active again.
+
+    Attributes:
+        session: whose work this is; null for a job of its own.
+        job_type: the name under which its handler is registered.
+        target_id: what it works on.
+        run_number: 1, 2, 3, … for each target; the unique constraint on it makes creation safe.
+        parameters: a JSON object for the handler.
+        status: see `JobStatus`.
+        progress: 0 to 1.
+        current_step: what is being done, for a person to read.
+        attempt: how often the job has been claimed; the fence of every write of an attempt.
+        max_retries: how many attempts may follow the first; null leaves it to the handler.
+        lease_expires_at: when the running attempt loses the job unless it renews its lease.
+        run_after: not to be started before; null means at once.
+        dispatched_at: when the engine was last told about it.
+        priority: -100 to 100, larger is sooner, as far as the engine minds it.
+        result: what the handler returned.
+        error_message: how the last attempt failed.
+        started_at: when it was first claimed.
+        finished_at: when it reached a final status.
+    """
+
+    session = models.ForeignKey(
+        GenerationSession,
+        verbose_name=_("session"),
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="jobs",
+    )
+    job_type = models.CharField(_("type"), max_length=job_creation.MAX_JOB_TYPE)
+    target_id = models.CharField(_("target"), max_length=job_creation.MAX_TARGET_ID)
+    run_number = models.PositiveIntegerField(_("run"))
+    parameters = models.JSONField(_("parameters"), default=dict, blank=True)
+    status = StatusField(JobStatus, verbose_name=_("status"), default=JobStatus.PENDING)
+    progress = models.FloatField(_("progress"), default=0.0)
+    current_step = models.TextField(_("current step"), blank=True, default="")
+    attempt = models.PositiveIntegerField(_("attempt"), default=0)
+    max_retries = models.PositiveIntegerField(_("retries"), null=True, blank=True)
+    lease_expires_at = models.DateTimeField(_("lease expires"), null=True, blank=True)
+    run_after = models.DateTimeField(_("run after"), null=True, blank=True)
+    dispatched_at = models.DateTimeField(_("dispatched"), null=True, blank=True)
+    priority = models.SmallIntegerField(_("priority"), default=0)
+    result = models.JSONField(_("result"), null=True, blank=True)
+    error_message = models.TextField(_("error"), blank=True, default="")
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["job_type", "target_id", "run_number"], name="job_run_once_per_target"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=JobStatus.values), name="job_status_known"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["run_after"],
+                condition=Q(status=JobStatus.PENDING),
+                name="job_pending_idx",
+            ),
+            models.Index(
+                fields=["id"], condition=Q(status=JobStatus.RUNNING), name="job_running_idx"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_type} {self.target_id} #{self.run_number}"

@@ -1,0 +1,84 @@
+"""How far a session has come: one narrow row that is written often."""
+
+from __future__ import annotations
+
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from session_mgmt.models.session import GenerationSession
+from session_mgmt.schemas import ProgressUpdate
+
+__all__ = ["Progress", "ProgressQuerySet"]
+
+
+class ProgressQuerySet(models.QuerySet["Progress"]):
+    """Write progress."""
+
+    def record(self, session_id: object, update: ProgressUpdate) -> bool:
+        """Store how far a session has come; False when there is no such session.
+
+        One UPDATE of one narrow row, except for a session's first step, which locks the session
+        so that it cannot be removed in between.
+        """
+        values = {**update.model_dump(exclude={"percentage"}), "updated_at": timezone.now()}
+        if self.filter(session_id=session_id).update(**values):
+            return True
+        with transaction.atomic(using=self.db):
+            sessions = GenerationSession.objects.using(self.db)
+            if not sessions.select_for_update().filter(pk=session_id).exists():
+                return False
+            self.update_or_create(session_id=session_id, defaults=values)
+        return True
+
+
+class Progress(models.Model):
+    """Kept apart from the wide session row, with no index on what changes.
+
+    PostgreSQL can then update it in place (HOT); the migration leaves room in each page for it.
+
+    Attributes:
+        session: whose progress this is; also the primary key.
+        current_step: steps done.
+        total_steps: steps in all; 0 means not known.
+        description: what is being done, for a person to read.
+        updated_at: when this was written.
+    """
+
+    session = models.OneToOneField(
+        GenerationSession,
+        verbose_name=_("session"),
+        primary_key=True,
+        on_delete=models.CASCADE,
+        related_name="progress_row",
+    )
+    current_step = models.PositiveIntegerField(_("current step"))
+    total_steps = models.PositiveIntegerField(_("total steps"))
+    description = models.TextField(_("description"), blank=True)
+    updated_at = models.DateTimeField(_("updated"))
+
+    objects = ProgressQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("progress")
+        verbose_name_plural = _("progress")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(total_steps=0) | Q(current_step__lte=F("total_steps")),
+                name="progress_within_total",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.current_step}/{self.total_steps}"
+
+    def as_update(self) -> ProgressUpdate:
+        """Return the row as the value that the API speaks of."""
+        return ProgressUpdate.from_stored(
+            {
+                "current_step": self.current_step,
+                "total_steps": self.total_steps,
+                "description": self.description,
+            }
+        )

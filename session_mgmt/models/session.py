@@ -1,0 +1,142 @@
+"""A piece of long-running work as a durable row (seed 001)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+from uuid import UUID
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from session_mgmt.conf import auth_user_model
+from session_mgmt.models.base import BaseModel, BaseQuerySet, StatusField, new_id
+from session_mgmt.models.fields import RequestField
+from session_mgmt.states import GenerationStatus, sources_of
+
+if TYPE_CHECKING:
+    from session_mgmt.models.progress import Progress
+    from session_mgmt.models.scene import Scene
+    from session_mgmt.schemas import ProgressUpdate, ScenePrompt
+
+__all__ = ["GenerationSession", "GenerationSessionQuerySet", "parse_id"]
+
+
+def parse_id(session_id: object) -> UUID | None:
+    """Return a session's id as a UUID, None if it cannot be one."""
+    if isinstance(session_id, UUID):
+        return session_id
+    try:
+        return UUID(session_id) if isinstance(session_id, str) else None
+    except ValueError:
+        return None
+
+
+class GenerationSessionQuerySet(BaseQuerySet["GenerationSession"]):
+    """Find sessions."""
+
+    def with_id(self, session_id: object) -> Self:
+        """Keep the session with this id, text or UUID; a malformed id matches nothing."""
+        parsed = parse_id(session_id)
+        return self.none() if parsed is None else self.filter(pk=parsed)
+
+    def able_to_become(self, status: GenerationStatus) -> Self:
+        """Keep the sessions that the transition table lets move to `status`."""
+        return self.filter(status__in=sources_of(status))
+
+
+class GenerationSession(BaseModel):
+    """One piece of work, from the request that started it to its end.
+
+    Attributes:
+        id: time-ordered where Python can make such ids.
+        owner: who may watch it; null for work that nobody in particular asked for.
+        status: see `GenerationStatus`; changed by `SessionManager` and by the job's runner only.
+        request_data: the validated request; a `GenerationRequest` in Python, JSON in the table.
+        error_message: why it failed, for a person to read.
+        last_accessed: last read or write, at most `TOUCH_INTERVAL` behind.
+        finished_at: when it reached a terminal status.
+        last_event: number of the newest event; incremented under the row's lock, so that
+            events are numbered in the order in which they are committed.
+        idempotency_key: what the caller named the start; empty when it did not.
+        request_fingerprint: hash of the request, to notice another request under the same key.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    owner = models.ForeignKey(
+        auth_user_model(),
+        verbose_name=_("owner"),
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_index=False,
+    )
+    status = StatusField(
+        GenerationStatus, verbose_name=_("status"), default=GenerationStatus.PENDING
+    )
+    request_data = RequestField(_("request"))
+    error_message = models.TextField(_("error"), blank=True, default="")
+    last_accessed = models.DateTimeField(_("last accessed"), default=timezone.now, editable=False)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True, editable=False)
+    last_event = models.PositiveIntegerField(_("last event"), default=0, editable=False)
+    idempotency_key = models.CharField(
+        _("idempotency key"), max_length=200, blank=True, default="", editable=False
+    )
+    request_fingerprint = models.CharField(
+        _("request fingerprint"), max_length=64, blank=True, default="", editable=False
+    )
+
+    objects = GenerationSessionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=GenerationStatus.values), name="session_status_known"
+            ),
+            models.UniqueConstraint(
+                fields=["owner", "idempotency_key"],
+                condition=Q(owner__isnull=False) & ~Q(idempotency_key=""),
+                name="session_key_per_owner",
+            ),
+            models.UniqueConstraint(
+                fields=["idempotency_key"],
+                condition=Q(owner__isnull=True) & ~Q(idempotency_key=""),
+                name="session_key_without_owner",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["owner", "-created_at"], name="session_of_owner_idx"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    @property
+    def session_id(self) -> str:
+        """Return the id as text (the seed's name for it)."""
+        return str(self.pk)
+
+    @property
+    def progress(self) -> ProgressUpdate | None:
+        """Return how far the work has come, None until the first step was reported."""
+        row: Progress | None
+        try:
+            row = self.progress_row  # type: ignore[attr-defined] # Progress.session's other side
+        except ObjectDoesNotExist:
+            return None
+        return row.as_update() if row else None
+
+    @property
+    def scenes(self) -> list[ScenePrompt]:
+        """Return the scenes by number; one query unless `scene_rows` was prefetched."""
+        rows: models.Manager[Scene] = self.scene_rows  # type: ignore[attr-defined] # Scene.session's other side
+        return [row.as_prompt() for row in rows.all()]
+
+    def get_age_hours(self) -> float:
+        """Return the hours since the session was created."""
+        return (timezone.now() - self.created_at).total_seconds() / 3600

@@ -1,0 +1,74 @@
+"""Write a session's scenes together with the event that tells of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from session_mgmt.exceptions import InvalidInputError
+from session_mgmt.models import GenerationSession, Scene, SessionEvent
+from session_mgmt.schemas import ScenePrompt
+from session_mgmt.signals import announce, scene_added
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["add_scene", "replace_scenes"]
+
+
+def add_scene(session_id: object, scene: ScenePrompt, using: str) -> bool:
+    """Add or replace one scene; False if there is no such session; three statements."""
+    _check([scene])
+    with transaction.atomic(using=using):
+        event = SessionEvent.objects.using(using).append(
+            GenerationSession.objects.using(using).with_id(session_id),
+            "scene_added",
+            {"scene_number": scene.scene_number},
+        )
+        if event is None:
+            return False
+        Scene.objects.using(using).put(event.session_id, [scene])
+        _announce(event.session, [scene], using)
+    return True
+
+
+def replace_scenes(session_id: object, scenes: Sequence[ScenePrompt], using: str) -> bool:
+    """Make these the only scenes; False if there is no such session; four statements."""
+    numbers = _check(scenes)
+    with transaction.atomic(using=using):
+        event = SessionEvent.objects.using(using).append(
+            GenerationSession.objects.using(using).with_id(session_id),
+            "scenes_replaced",
+            {"scene_numbers": numbers},
+        )
+        if event is None:
+            return False
+        rows = Scene.objects.using(using)
+        rows.filter(session=event.session).exclude(scene_number__in=numbers).delete()
+        rows.put(event.session_id, scenes)
+        _announce(event.session, scenes, using)
+    return True
+
+
+def _check(scenes: Sequence[ScenePrompt]) -> list[int]:
+    for scene in scenes:
+        if not isinstance(scene, ScenePrompt):
+            raise InvalidInputError(
+                "scenes", f"must be ScenePrompt objects, not {type(scene).__name__}"
+            )
+    numbers = [scene.scene_number for scene in scenes]
+    if len(set(numbers)) < len(numbers):
+        raise InvalidInputError("scenes", "two of them have the same scene_number")
+    return numbers
+
+
+def _announce(session: GenerationSession, scenes: Sequence[ScenePrompt], using: str) -> None:
+    for scene in scenes:
+        announce(
+            scene_added,
+            Scene,
+            using,
+            session_id=session.session_id,
+            scene_number=scene.scene_number,
+        )

@@ -1,0 +1,67 @@
+"""Start a session, once for each idempotency key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Final
+
+from django.db import IntegrityError, transaction
+
+from session_mgmt.exceptions import IdempotencyConflictError, InvalidInputError
+from session_mgmt.models import GenerationSession, SessionEvent
+from session_mgmt.schemas import GenerationRequest
+from session_mgmt.signals import announce, session_created
+from session_mgmt.validation import checked_text
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+__all__ = ["start_session"]
+
+_MAX_KEY: Final = 200
+
+
+def start_session(
+    request: GenerationRequest, *, owner: Model | None, idempotency_key: str, using: str
+) -> tuple[GenerationSession, bool]:
+    """Create a session, or return the one that this key already started (see SessionManager)."""
+    if not isinstance(request, GenerationRequest):
+        raise InvalidInputError(
+            "request", f"must be a GenerationRequest, not {type(request).__name__}"
+        )
+    checked_text("idempotency_key", idempotency_key, _MAX_KEY)
+    fingerprint = _fingerprint(request)
+    if idempotency_key and (found := _find(owner, idempotency_key, fingerprint, using)):
+        return found, False
+    try:
+        with transaction.atomic(using=using):
+            session = GenerationSession.objects.using(using).create(
+                owner=owner,
+                request_data=request,
+                idempotency_key=idempotency_key,
+                request_fingerprint=fingerprint,
+                last_event=1,
+            )
+            SessionEvent.objects.using(using).create(
+                session=session, seq=session.last_event, kind="session_created"
+            )
+    except IntegrityError:
+        found = _find(owner, idempotency_key, fingerprint, using) if idempotency_key else None
+        if found is None:
+            raise
+        return found, False
+    announce(session_created, GenerationSession, using, session_id=session.session_id)
+    return session, True
+
+
+def _find(owner: Model | None, key: str, fingerprint: str, using: str) -> GenerationSession | None:
+    found = GenerationSession.objects.using(using).filter(owner=owner, idempotency_key=key).first()
+    if found is not None and found.request_fingerprint != fingerprint:
+        raise IdempotencyConflictError(key, found.pk)
+    return found
+
+
+def _fingerprint(request: GenerationRequest) -> str:
+    canonical = json.dumps(request.model_dump(mode="json"), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()

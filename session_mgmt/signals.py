@@ -1,0 +1,57 @@
+"""What session_mgmt announces, always after the commit and never able to undo it.
+
+Session signals carry `session_id` (str); `status_changed` also carries `status`,
+`progress_updated` carries `progress` (ProgressUpdate), `scene_added` carries `scene_number`.
+`job_pending` tells of a job that waits to be started, a new one or one that is to be tried again;
+it carries `job_id` (int), `job_type` and `alias`, its database. The sender is the model class.
+Receivers run under `send_robust`: an error in one is logged and changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.dispatch import Signal
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+__all__ = [
+    "announce",
+    "job_pending",
+    "progress_updated",
+    "scene_added",
+    "session_completed",
+    "session_created",
+    "session_failed",
+    "session_removed",
+    "status_changed",
+]
+
+logger = logging.getLogger(__name__)
+
+session_created = Signal()
+status_changed = Signal()
+progress_updated = Signal()
+scene_added = Signal()
+session_completed = Signal()
+session_failed = Signal()
+session_removed = Signal()
+job_pending = Signal()
+
+
+def announce(signal: Signal, sender: type[Model], using: str, **values: object) -> None:
+    """Send `signal` once the current transaction has committed, or at once outside of one.
+
+    Nothing is sent if the transaction rolls back.
+    """
+    transaction.on_commit(partial(_send, signal, sender, values), using=using, robust=True)
+
+
+def _send(signal: Signal, sender: type[Model], values: dict[str, object]) -> None:
+    for receiver, response in signal.send_robust(sender, **values):
+        if isinstance(response, Exception):
+            logger.error("Receiver %r failed", receiver, exc_info=response)

@@ -1,0 +1,108 @@
+"""Refuse text and JSON that one of the databases cannot store, before anything is written.
+
+PostgreSQL refuses NUL characters and lone surrogates, SQLite takes them; Python's JSON writes NaN,
+PostgreSQL refuses it. So Python checks, and a value means the same on both.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final, TypeAlias
+
+from session_mgmt.conf import get_settings
+from session_mgmt.exceptions import InvalidInputError
+
+__all__ = ["JSON", "checked_json", "checked_text", "cleaned_report", "parsed_object"]
+
+# What json.loads returns. Spelled without recursion, which model fields cannot resolve.
+JSON: TypeAlias = "dict[str, object] | list[object] | str | int | float | bool | None"
+
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+def checked_text(field: str, value: str, max_length: int) -> str:
+    """Return `value` unchanged.
+
+    Raises:
+        InvalidInputError: it is longer than `max_length` characters, or holds a NUL character or
+            half of a surrogate pair.
+    """
+    if len(value) > max_length:
+        raise InvalidInputError(
+            field, f"is {len(value):,} characters long; the limit is {max_length:,}"
+        )
+    if found := _UNSTORABLE.search(value):
+        kind = "a NUL character" if found.group() == "\x00" else "half of a surrogate pair"
+        raise InvalidInputError(field, f"contains {kind} at position {found.start()}; remove it")
+    return value
+
+
+def checked_json(field: str, value: object) -> JSON:
+    """Return `value` as JSON would give it back: tuples become lists, keys become text.
+
+    Raises:
+        InvalidInputError: it cannot be written as JSON, holds NaN or an infinity, is too large or
+            too deep, or holds text that cannot be stored.
+    """
+    limits = get_settings()
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        size = len(text.encode(errors="surrogatepass"))
+        if size > limits.MAX_JSON_BYTES:
+            raise InvalidInputError(
+                field, f"is {size:,} bytes of JSON; the limit is {limits.MAX_JSON_BYTES:,}"
+            )
+        plain: JSON = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        if isinstance(error, InvalidInputError):
+            raise
+        raise InvalidInputError(field, f"cannot be written as JSON: {error}") from None
+    _check_depth(field, plain, limits.MAX_JSON_DEPTH)
+    return plain
+
+
+def _check_depth(field: str, plain: JSON, max_depth: int) -> None:
+    waiting: list[tuple[object, int]] = [(plain, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if isinstance(value, str):
+            checked_text(field, value, len(value))
+        elif isinstance(value, dict | list):
+            if depth == max_depth:
+                raise InvalidInputError(field, f"is nested deeper than {max_depth} levels")
+            inside = [*value, *value.values()] if isinstance(value, dict) else value
+            waiting.extend((item, depth + 1) for item in inside)
+
+
+def parsed_object(field: str, value: dict[str, object] | str | None) -> dict[str, object]:
+    """Return a JSON object from a dict, from JSON text (as in seed 002), or `{}` from None.
+
+    Raises:
+        InvalidInputError: the text is not JSON, the value is not an object, or `checked_json`
+            refuses it.
+    """
+    if value is None:
+        return {}
+    given: object = value
+    if isinstance(value, str):
+        max_bytes = get_settings().MAX_JSON_BYTES
+        if len(value) > max_bytes:
+            raise InvalidInputError(
+                field, f"is {len(value):,} characters; the limit is {max_bytes:,}"
+            )
+        try:
+            given = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise InvalidInputError(field, f"is not JSON: {error}") from None
+    checked = checked_json(field, given)
+    if not isinstance(checked, dict):
+        raise InvalidInputError(field, f"must be a JSON object, not {type(given).__name__}")
+    return checked
+
+
+def cleaned_report(value: str) -> str:
+    """Return a text that can be stored whatever it held: a failing job must be able to fail."""
+    limit = get_settings().MAX_DESCRIPTION_LENGTH
+    cleaned = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+    return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"
