@@ -7,7 +7,7 @@ PostgreSQL and SQLite 3.35 and later both know RETURNING.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections, models
@@ -32,7 +32,7 @@ def update_returning(rows: models.QuerySet[M], **values: Any) -> list[M]:  # Any
         rows: what to update; it must not be sliced or joined.
         values: column values or expressions, as for `update()`.
     """
-    query = rows.query.chain(UpdateQuery)
+    query = cast(UpdateQuery, rows.query.chain(UpdateQuery))
     query.add_update_values(values)
     query.clear_ordering(force=True)
     try:
@@ -42,7 +42,12 @@ def update_returning(rows: models.QuerySet[M], **values: Any) -> list[M]:  # Any
     return execute_returning(rows.model, rows.db, sql, params)
 
 
-def execute_returning(model: type[M], using: str, sql: str, params: Sequence[object]) -> list[M]:
+def execute_returning(
+    model: type[M],
+    using: str,
+    sql: str,
+    params: Sequence[Any],  # Any: what drivers take
+) -> list[M]:
     """Execute `sql`, which must not end in a RETURNING clause, and return what it wrote.
 
     Args:
@@ -54,7 +59,11 @@ def execute_returning(model: type[M], using: str, sql: str, params: Sequence[obj
     connection = connections[using]
     fields = model._meta.concrete_fields
     table = connection.ops.quote_name(model._meta.db_table)
-    columns = ", ".join(f"{table}.{connection.ops.quote_name(field.column)}" for field in fields)
+    columns = ", ".join(
+        f"{table}.{connection.ops.quote_name(column)}"
+        for field in fields
+        if (column := field.column)
+    )
     with connection.cursor() as cursor:
         cursor.execute(f"{sql} RETURNING {columns}", params)
         rows = cursor.fetchall()

@@ -128,6 +128,8 @@ def _move_session(job: Job, status: GenerationStatus, error_message: str = "") -
 
 def _backoff(attempt: int) -> timedelta:
     limits = get_settings()
-    delay = min(limits.JOB_RETRY_DELAY * 2 ** min(attempt - 1, 30), limits.JOB_RETRY_MAX_DELAY)
+    delay: timedelta = min(
+        limits.JOB_RETRY_DELAY * 2 ** min(attempt - 1, 30), limits.JOB_RETRY_MAX_DELAY
+    )
     # Spread, so that jobs that failed together do not come back together.
     return delay * random.uniform(0.75, 1.25)  # noqa: S311 # no secret

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models.functions import Now
 
-from session_mgmt.exceptions import LeaseLostError
+from session_mgmt.exceptions import LeaseLostError, SessionNotFoundError
 from session_mgmt.models import GenerationSession, Job, Progress, Scene
 from session_mgmt.schemas import ProgressUpdate
 from session_mgmt.sessions.scenes import add_scene
@@ -38,16 +38,21 @@ class JobContext:
     @property
     def parameters(self) -> dict[str, object]:
         """Return the job's parameters."""
-        return self.job.parameters
+        parameters: dict[str, object] = self.job.parameters
+        return parameters
 
     @cached_property
     def session(self) -> GenerationSession:
         """Return the session whose work this is, read once.
 
         Raises:
-            GenerationSession.DoesNotExist: the job has none.
+            SessionNotFoundError: the job has none, or it was removed.
         """
-        return GenerationSession.objects.using(self._using).get(pk=self.job.session_id)
+        sessions = GenerationSession.objects.using(self._using)
+        session = sessions.with_id(self.job.session_id).first()
+        if session is None:
+            raise SessionNotFoundError(self.job.session_id)
+        return session
 
     @property
     def saved_scenes(self) -> frozenset[int]:

@@ -10,7 +10,7 @@ from session_mgmt.jobs.runner import run_job
 try:
     from django.tasks import task, task_backends
 except ImportError:
-    from django_tasks import task, task_backends  # type: ignore[no-redef] # same, before 6.0
+    from django_tasks import task, task_backends  # type: ignore[no-redef,assignment] # same, before 6.0
 
 __all__ = ["run_job_task", "task_backends"]
 

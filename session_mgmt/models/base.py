@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.db import models
 from django.utils import timezone
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["BaseModel", "BaseQuerySet", "StatusField", "new_id"]
 
 M = TypeVar("M", bound="BaseModel")
-E = TypeVar("E", bound=Enum)
+# The set and get types of a field, in the order in which django-stubs has them.
+_ST = TypeVar("_ST", contravariant=True)
+_GT = TypeVar("_GT", covariant=True)
 
 _uuid7: Callable[[], uuid.UUID] = getattr(uuid, "uuid7", uuid.uuid4)
 
@@ -63,10 +65,10 @@ class BaseModel(models.Model):
         self.save(update_fields=["is_active", "updated_at"])
 
 
-class StatusField(models.CharField[E | str, E], Generic[E]):
+class StatusField(models.CharField[_ST, _GT]):
     """A text column whose value is a member of an enum as soon as it comes from the database."""
 
-    def __init__(self, enum: type[E] | None = None, **kwargs: Any) -> None:  # Any: as CharField
+    def __init__(self, enum: type[Enum] | None = None, **kwargs: Any) -> None:  # Any: as CharField
         self.enum = enum
         if enum is not None:
             kwargs.setdefault("choices", enum.choices)  # type: ignore[attr-defined] # a TextChoices
@@ -75,6 +77,6 @@ class StatusField(models.CharField[E | str, E], Generic[E]):
 
     def from_db_value(
         self, value: str | None, expression: object, connection: BaseDatabaseWrapper
-    ) -> E | str | None:
+    ) -> Enum | str | None:
         """Turn the stored text into the enum's member."""
         return self.enum(value) if self.enum is not None and value is not None else value

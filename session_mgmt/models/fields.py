@@ -10,6 +10,7 @@ from session_mgmt.schemas import GenerationRequest
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models import Expression
 
 __all__ = ["RequestField"]
 
@@ -18,10 +19,10 @@ class RequestField(models.JSONField[GenerationRequest, GenerationRequest]):
     """Store a `GenerationRequest` as JSON and give it back typed."""
 
     def from_db_value(
-        self, value: str | None, expression: object, connection: BaseDatabaseWrapper
+        self, value: str | None, expression: Expression, connection: BaseDatabaseWrapper
     ) -> GenerationRequest | None:
         """Build the request from the stored JSON."""
-        stored: dict[str, Any] | None = super().from_db_value(value, expression, connection)  # type: ignore[misc] # stubs leave it out
+        stored: dict[str, Any] | None = super().from_db_value(value, expression, connection)
         return None if stored is None else GenerationRequest.from_stored(stored)
 
     def get_prep_value(self, value: object) -> object:

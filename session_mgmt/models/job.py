@@ -138,7 +138,9 @@ class Job(BaseModel):
     target_id = models.CharField(_("target"), max_length=job_creation.MAX_TARGET_ID)
     run_number = models.PositiveIntegerField(_("run"))
     parameters = models.JSONField(_("parameters"), default=dict, blank=True)
-    status = StatusField(JobStatus, verbose_name=_("status"), default=JobStatus.PENDING)
+    status: StatusField[JobStatus | str, JobStatus] = StatusField(
+        JobStatus, verbose_name=_("status"), default=JobStatus.PENDING
+    )
     progress = models.FloatField(_("progress"), default=0.0)
     current_step = models.TextField(_("current step"), blank=True, default="")
     attempt = models.PositiveIntegerField(_("attempt"), default=0)

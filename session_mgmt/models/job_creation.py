@@ -48,6 +48,7 @@ logger = logging.getLogger("session_mgmt.jobs")
 
 MAX_JOB_TYPE: Final = 100
 MAX_TARGET_ID: Final = 200
+MAX_RETRIES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +67,25 @@ class JobDraft:
         Raises:
             InvalidInputError: a value is refused.
         """
-        retries = self.max_retries
-        if retries is not None and (not isinstance(retries, int) or retries < 0):
-            raise InvalidInputError("max_retries", f"must be 0 or more, not {retries!r}")
         return model(
             job_type=_name("job_type", self.job_type, MAX_JOB_TYPE),
             target_id=_name("target_id", self.target_id, MAX_TARGET_ID),
             parameters=parsed_object("parameters", self.parameters),
             session=self.session,
-            max_retries=retries,
+            max_retries=_retries(self.max_retries),
         )
 
 
 def _name(field: str, value: object, max_length: int) -> str:
-    if not isinstance(value, str) or not value:
+    if not value or not isinstance(value, str):
         raise InvalidInputError(field, f"must be a text that is not empty, not {value!r}")
     return checked_text(field, value, max_length)
+
+
+def _retries(value: object) -> int | None:
+    if value is None or (isinstance(value, int) and 0 <= value <= MAX_RETRIES):
+        return value
+    raise InvalidInputError("max_retries", f"must be 0 to {MAX_RETRIES}, not {value!r}")
 
 
 def _checked_statuses(given: Iterable[str] | None) -> list[str] | None:
@@ -141,7 +145,7 @@ def _insert_next_run(new: Job, using: str, statuses: list[str] | None) -> list[J
         if not field.primary_key and field.name != "run_number"
     ]
     values = [field.get_db_prep_save(field.pre_save(new, True), connection) for field in fields]
-    columns = ", ".join(quote(field.column) for field in fields)
+    columns = ", ".join(quote(str(field.column)) for field in fields)
     places = ", ".join(["%s"] * len(fields))
     counted = "" if statuses is None else f" FILTER (WHERE status IN ({_places(statuses)}))"
     sql = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -10,13 +12,16 @@ from django.utils.translation import gettext_lazy as _
 from session_mgmt.models.session import GenerationSession
 from session_mgmt.schemas import ProgressUpdate
 
+if TYPE_CHECKING:
+    from uuid import UUID
+
 __all__ = ["Progress", "ProgressQuerySet"]
 
 
 class ProgressQuerySet(models.QuerySet["Progress"]):
     """Write progress."""
 
-    def record(self, session_id: object, update: ProgressUpdate) -> bool:
+    def record(self, session_id: UUID, update: ProgressUpdate) -> bool:
         """Store how far a session has come; False when there is no such session.
 
         One UPDATE of one narrow row, except for a session's first step, which locks the session

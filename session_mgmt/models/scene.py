@@ -13,6 +13,7 @@ from session_mgmt.schemas import ScenePrompt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
 __all__ = ["Scene", "SceneQuerySet"]
 
@@ -22,7 +23,7 @@ _CONTENT = ("title", "description", "prompt", "metadata")
 class SceneQuerySet(BaseQuerySet["Scene"]):
     """Write scenes."""
 
-    def put(self, session_id: object, scenes: Sequence[ScenePrompt]) -> None:
+    def put(self, session_id: UUID, scenes: Sequence[ScenePrompt]) -> None:
         """Add the scenes, or replace those whose numbers are there; one statement.
 
         The caller holds the session's row, so that the session cannot be removed in between.

@@ -17,8 +17,6 @@ from session_mgmt.models.fields import RequestField
 from session_mgmt.states import GenerationStatus, sources_of
 
 if TYPE_CHECKING:
-    from session_mgmt.models.progress import Progress
-    from session_mgmt.models.scene import Scene
     from session_mgmt.schemas import ProgressUpdate, ScenePrompt
 
 __all__ = ["GenerationSession", "GenerationSessionQuerySet", "parse_id"]
@@ -74,7 +72,7 @@ class GenerationSession(BaseModel):
         related_name="+",
         db_index=False,
     )
-    status = StatusField(
+    status: StatusField[GenerationStatus | str, GenerationStatus] = StatusField(
         GenerationStatus, verbose_name=_("status"), default=GenerationStatus.PENDING
     )
     request_data = RequestField(_("request"))
@@ -124,18 +122,15 @@ class GenerationSession(BaseModel):
     @property
     def progress(self) -> ProgressUpdate | None:
         """Return how far the work has come, None until the first step was reported."""
-        row: Progress | None
         try:
-            row = self.progress_row  # type: ignore[attr-defined] # Progress.session's other side
+            return self.progress_row.as_update()
         except ObjectDoesNotExist:
             return None
-        return row.as_update() if row else None
 
     @property
     def scenes(self) -> list[ScenePrompt]:
         """Return the scenes by number; one query unless `scene_rows` was prefetched."""
-        rows: models.Manager[Scene] = self.scene_rows  # type: ignore[attr-defined] # Scene.session's other side
-        return [row.as_prompt() for row in rows.all()]
+        return [row.as_prompt() for row in self.scene_rows.all()]
 
     def get_age_hours(self) -> float:
         """Return the hours since the session was created."""

@@ -27,7 +27,7 @@ from session_mgmt.signals import announce, progress_updated, session_removed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from django.db.models import Model
+    from django.contrib.auth.models import AbstractBaseUser
 
     from session_mgmt.models.session import GenerationSessionQuerySet
     from session_mgmt.schemas import GenerationRequest, ScenePrompt
@@ -55,7 +55,7 @@ class SessionManager:
         self,
         request: GenerationRequest,
         *,
-        owner: Model | None = None,
+        owner: AbstractBaseUser | None = None,
         idempotency_key: str = "",
     ) -> GenerationSession:
         """Start a session in the caller's transaction, or in one of its own.
@@ -189,7 +189,7 @@ class SessionManager:
                 "created_at": session.created_at.isoformat(),
                 "last_accessed": session.last_accessed.isoformat(),
                 "age_hours": session.get_age_hours(),
-                "num_scenes": session.num_scenes,
+                "num_scenes": session.num_scenes,  # type: ignore[attr-defined] # annotated above
                 "progress": session.progress.model_dump() if session.progress else None,
             }
             for session in rows.iterator()

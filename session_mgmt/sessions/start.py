@@ -15,7 +15,7 @@ from session_mgmt.signals import announce, session_created
 from session_mgmt.validation import checked_text
 
 if TYPE_CHECKING:
-    from django.db.models import Model
+    from django.contrib.auth.models import AbstractBaseUser
 
 __all__ = ["start_session"]
 
@@ -23,7 +23,7 @@ _MAX_KEY: Final = 200
 
 
 def start_session(
-    request: GenerationRequest, *, owner: Model | None, idempotency_key: str, using: str
+    request: GenerationRequest, *, owner: AbstractBaseUser | None, idempotency_key: str, using: str
 ) -> tuple[GenerationSession, bool]:
     """Create a session, or return the one that this key already started (see SessionManager)."""
     if not isinstance(request, GenerationRequest):
@@ -37,7 +37,7 @@ def start_session(
     try:
         with transaction.atomic(using=using):
             session = GenerationSession.objects.using(using).create(
-                owner=owner,
+                owner=owner,  # type: ignore[misc] # the project names its user model
                 request_data=request,
                 idempotency_key=idempotency_key,
                 request_fingerprint=fingerprint,
@@ -55,8 +55,11 @@ def start_session(
     return session, True
 
 
-def _find(owner: Model | None, key: str, fingerprint: str, using: str) -> GenerationSession | None:
-    found = GenerationSession.objects.using(using).filter(owner=owner, idempotency_key=key).first()
+def _find(
+    owner: AbstractBaseUser | None, key: str, fingerprint: str, using: str
+) -> GenerationSession | None:
+    sessions = GenerationSession.objects.using(using).filter(idempotency_key=key)
+    found = sessions.filter(owner_id=owner.pk if owner else None).first()
     if found is not None and found.request_fingerprint != fingerprint:
         raise IdempotencyConflictError(key, found.pk)
     return found

@@ -1,0 +1,1 @@
+"""Watch a session from a browser."""

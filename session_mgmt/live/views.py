@@ -1,0 +1,43 @@
+"""Answer what a session looks like now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.http import Http404, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from session_mgmt.live.permissions import visible_session
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.http import HttpRequest
+
+__all__ = ["snapshot"]
+
+
+@never_cache
+@require_safe
+def snapshot(request: HttpRequest, session_id: UUID) -> JsonResponse:
+    """Return the session's status and progress as JSON; one query after the login.
+
+    `last_event` grows with every status and scene, so a watcher sees by it whether to look again.
+    Strangers get the 404 of a missing id.
+    """
+    try:
+        session = visible_session(request, session_id)
+    except Http404:
+        return JsonResponse({"error": "No such session."}, status=404)
+    progress = session.progress
+    return JsonResponse(
+        {
+            "id": session.session_id,
+            "status": session.status.value,
+            "finished": session.status.is_terminal,
+            "error": session.error_message,
+            "progress": progress.model_dump() if progress else None,
+            "last_event": session.last_event,
+        }
+    )

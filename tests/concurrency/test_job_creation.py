@@ -1,0 +1,30 @@
+"""Processes that race for the same targets create each job once, and all of them get it (P1)."""
+
+from collections import defaultdict
+
+import pytest
+from django.db import connection
+
+from tests.concurrency.work import create_jobs
+from tests.processes import in_processes
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_racing_processes_create_one_job_for_each_target():
+    from session_mgmt.models import Job
+
+    processes, keys = (8, 500) if connection.vendor == "postgresql" else (4, 500)
+    answers = in_processes(create_jobs, [[number, keys] for number in range(processes)])
+
+    jobs_of = defaultdict(set)
+    creators_of = defaultdict(int)
+    for answer in answers:
+        assert len(answer) == keys
+        for target, (job_id, created) in answer.items():
+            jobs_of[target].add(job_id)
+            creators_of[target] += created
+    assert Job.objects.count() == keys
+    assert {len(ids) for ids in jobs_of.values()} == {1}
+    assert set(creators_of.values()) == {1}
+    assert sum(any(created for _, created in a.values()) for a in answers) > 1, "nobody raced"

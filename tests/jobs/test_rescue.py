@@ -1,0 +1,109 @@
+"""A committed job is run even if the engine loses its message or the worker dies (P2)."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db import transaction
+from django.db.models.functions import Now
+from django_tasks_db.models import DBTaskResult
+
+from session_mgmt import JobStatus
+from session_mgmt.jobs import rescue_jobs, run_job
+from session_mgmt.models import Job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def make(job_type="echo", **options):
+    return Job.objects.create_if_not_exists(job_type, "target", **options)[0]
+
+
+def delivered():
+    return [result.args_kwargs["args"][0] for result in DBTaskResult.objects.all()]
+
+
+def let_lease_run_out():
+    Job.objects.update(lease_expires_at=Now() - timedelta(seconds=1))
+
+
+def test_a_job_is_dispatched_when_it_has_committed_and_not_before():
+    with transaction.atomic():
+        job = make()
+        assert delivered() == []
+    assert delivered() == [job.pk]
+    assert Job.objects.get().dispatched_at is not None
+
+
+def test_a_job_that_rolled_back_is_not_dispatched():
+    with pytest.raises(RuntimeError), transaction.atomic():
+        make()
+        raise RuntimeError
+    assert delivered() == []
+
+
+def test_a_job_whose_message_was_lost_is_sent_again_once():
+    job = make()
+    DBTaskResult.objects.all().delete()
+    assert rescue_jobs().redispatched == 0, "it was dispatched a moment ago"
+    Job.objects.update(dispatched_at=Now() - timedelta(hours=1))
+    assert rescue_jobs().redispatched == 1
+    assert rescue_jobs().redispatched == 0
+    assert delivered() == [job.pk]
+
+
+def test_a_job_whose_process_died_before_dispatch_is_sent():
+    job = make()
+    DBTaskResult.objects.all().delete()
+    Job.objects.update(dispatched_at=None)
+    assert rescue_jobs().redispatched == 1
+    assert delivered() == [job.pk]
+
+
+def test_an_engine_that_refuses_does_not_undo_the_job(settings, caplog):
+    settings.SESSION_MGMT = {"JOB_ENGINE": "tests.jobs.engines.BrokenEngine"}
+    job = make()
+    assert "engine is down" in caplog.text
+    settings.SESSION_MGMT = {}
+    assert rescue_jobs().redispatched == 1
+    assert delivered() == [job.pk]
+
+
+def test_a_job_whose_worker_died_is_taken_over():
+    job = make()
+    Job.objects.claim(job.pk)
+    assert rescue_jobs().taken_over == 0, "its lease holds"
+    let_lease_run_out()
+    assert rescue_jobs().taken_over == 1
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (JobStatus.PENDING, 1)
+    Job.objects.update(run_after=None)
+    assert run_job(job.pk) is True
+    assert Job.objects.get().attempt == 2
+
+
+def test_a_job_that_kills_every_worker_fails_in_the_end():
+    job = make(max_retries=1)
+    for _ in range(2):
+        Job.objects.update(run_after=None)
+        assert Job.objects.claim(job.pk)
+        let_lease_run_out()
+        rescue_jobs()
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (JobStatus.FAILED, 2)
+    assert job.error_message == "Attempt 2 ended without a word"
+
+
+def test_a_failed_attempt_is_delivered_again_when_it_is_due():
+    job = make("raise_error")
+    DBTaskResult.objects.all().delete()
+    run_job(job.pk)
+    message = DBTaskResult.objects.get()
+    assert message.run_after == Job.objects.get().run_after
+
+
+def test_the_command_makes_one_pass_and_tells(capsys):
+    make()
+    Job.objects.update(dispatched_at=None)
+    call_command("rescue_jobs")
+    assert capsys.readouterr().out == "0 taken over, 1 sent again.\n"

@@ -1,0 +1,57 @@
+"""Settings are checked at start-up, with a hint, and follow `override_settings`."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.checks import run_checks
+
+from session_mgmt import ConfigurationError
+from session_mgmt.conf import get_settings
+
+
+def problems():
+    return [m for m in run_checks() if m.id and m.id.startswith("session_mgmt.")]
+
+
+def test_durations_may_be_seconds_or_timedeltas(settings):
+    settings.SESSION_MGMT = {"LEASE": 90}
+    assert timedelta(seconds=90) == get_settings().LEASE
+    settings.SESSION_MGMT = {"LEASE": timedelta(minutes=2)}
+    assert timedelta(minutes=2) == get_settings().LEASE
+
+
+def test_defaults_hold_without_the_setting(settings):
+    del settings.SESSION_MGMT
+    assert get_settings().MAX_SCENES == 100
+    assert problems() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"LEESE": 5}, "did you mean 'LEASE'"),
+        ({"max_scenes": 5}, "did you mean 'MAX_SCENES'"),
+        ({"QQQ": 5}, "known are"),
+        ({"LEASE": "soon"}, "LEASE.* must be a positive timedelta"),
+        ({"LEASE": 0}, "LEASE.* must be a positive timedelta"),
+        ({"LEASE": True}, "LEASE.* must be a positive timedelta"),
+        ({"LEASE": float("inf")}, "LEASE"),
+        ({"LEASE": float("nan")}, "LEASE"),
+        ({"MAX_SCENES": 2.5}, "MAX_SCENES.* whole number"),
+        ({"MAX_SCENES": -1}, "MAX_SCENES.* whole number"),
+        ({"JOB_ENGINE": 5}, "JOB_ENGINE.* dotted path"),
+        ("LEASE", "must be a dict"),
+    ],
+)
+def test_a_wrong_setting_is_an_error_that_names_it(settings, given, message):
+    settings.SESSION_MGMT = given
+    with pytest.raises(ConfigurationError, match=message):
+        get_settings()
+    found = problems()
+    assert [m.id for m in found] == ["session_mgmt.E001"]
+    assert found[0].hint
+
+
+def test_a_job_engine_that_cannot_be_imported_is_an_error(settings):
+    settings.SESSION_MGMT = {"JOB_ENGINE": "nowhere.Engine"}
+    assert [m.id for m in problems()] == ["session_mgmt.E002"]
