@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from session_mgmt.jobs.engines import get_engine
 from session_mgmt.jobs.handlers import registered
 from session_mgmt.models import Job
 from session_mgmt.signals import job_pending
 from session_mgmt.states import JobStatus
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 __all__ = ["connect", "dispatch"]
 
@@ -33,7 +30,7 @@ def connect() -> None:
 def dispatch(job: Job) -> None:
     """Deliver a pending job and note when, so that a rescue does not send it again too soon."""
     using = job._state.db or "default"
-    due: datetime | None = job.run_after
+    due = job.run_after if job.run_after and job.run_after > timezone.now() else None
     if get_engine().deliver(job.pk, using, priority=job.priority, run_after=due):
         waiting = Job.objects.using(using).filter(pk=job.pk, status=JobStatus.PENDING)
         waiting.update(dispatched_at=due or Now())

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from session_mgmt.conf import get_settings
 from session_mgmt.exceptions import InvalidTransitionError, SessionNotFoundError
-from session_mgmt.models import GenerationSession, Progress
+from session_mgmt.models import GenerationSession, Job, Progress
 from session_mgmt.models.session import parse_id
 from session_mgmt.schemas import ProgressUpdate
 from session_mgmt.sessions.scenes import add_scene, replace_scenes
@@ -159,6 +159,9 @@ class SessionManager:
     def remove_session(self, session_id: object) -> bool:
         """Delete a session with all that belongs to it; False if there is none."""
         with transaction.atomic(using=self.using):
+            # Jobs before their session, as an attempt that is writing locks them.
+            jobs = Job.objects.using(self.using).filter(session=parse_id(session_id))
+            list(jobs.select_for_update().order_by("pk").values_list("pk"))
             session = self._sessions().with_id(session_id).select_for_update().first()
             if session is None:
                 logger.warning("Cannot remove non-existent session: %s", session_id)

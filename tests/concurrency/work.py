@@ -18,3 +18,29 @@ def create_jobs(number, keys):
         job, created = Job.objects.create_if_not_exists("race", target, {"by": number})
         answer[target] = (job.pk, created)
     return answer
+
+
+def add_scenes(session_id, number, count):
+    """Add scenes of numbers that only this process uses."""
+    from session_mgmt import ScenePrompt
+    from session_mgmt.sessions import session_manager
+
+    for index in range(count):
+        scene = ScenePrompt(scene_number=1 + number * count + index)
+        assert session_manager.add_scene_to_session(session_id, scene)
+
+
+def watch_events(session_id, start, until):
+    """Read events as a watcher does, from the last number on, until number `until` came."""
+    from session_mgmt.models import SessionEvent
+    from tests.processes import wait_until
+
+    seen = [start]
+
+    def read():
+        events = SessionEvent.objects.filter(session=session_id).after(seen[-1])
+        seen.extend(events.values_list("seq", flat=True))
+        return seen[-1] >= until
+
+    wait_until(read, timeout=60)
+    return seen[1:]

@@ -11,6 +11,7 @@ from django_tasks_db.models import DBTaskResult
 from session_mgmt import JobStatus
 from session_mgmt.jobs import rescue_jobs, run_job
 from session_mgmt.models import Job
+from tests.jobs.engines import ImpatientEngine
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -107,3 +108,15 @@ def test_the_command_makes_one_pass_and_tells(capsys):
     Job.objects.update(dispatched_at=None)
     call_command("rescue_jobs")
     assert capsys.readouterr().out == "0 taken over, 1 sent again.\n"
+
+
+def test_an_engine_that_cannot_wait_gets_the_job_from_a_rescue_when_it_is_due(settings):
+    settings.SESSION_MGMT = {"JOB_ENGINE": "tests.jobs.engines.ImpatientEngine"}
+    ImpatientEngine.delivered.clear()
+    job = make("raise_error")
+    run_job(job.pk)
+    assert rescue_jobs().redispatched == 0
+    assert ImpatientEngine.delivered == [job.pk]
+    Job.objects.update(run_after=Now() - timedelta(seconds=1))
+    assert rescue_jobs().redispatched == 1
+    assert ImpatientEngine.delivered == [job.pk, job.pk]

@@ -1,0 +1,38 @@
+"""The migrations match the models, can be undone, and leave room in the pages of hot tables."""
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from session_mgmt.models import Progress
+
+TABLES = "session_mgmt_"
+
+
+def tables():
+    return [name for name in connection.introspection.table_names() if name.startswith(TABLES)]
+
+
+@pytest.mark.django_db
+def test_no_change_of_a_model_lacks_its_migration():
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_tables_can_be_taken_away_and_brought_back():
+    assert len(tables()) == 5
+    call_command("migrate", "session_mgmt", "zero", verbosity=0)
+    try:
+        assert tables() == []
+    finally:
+        call_command("migrate", "session_mgmt", verbosity=0)
+    assert len(tables()) == 5
+
+
+@pytest.mark.django_db
+def test_pages_of_progress_keep_room_for_updates_in_place_where_there_are_pages():
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            table = Progress._meta.db_table
+            cursor.execute("SELECT reloptions FROM pg_class WHERE relname = %s", [table])
+            assert cursor.fetchone() == (["fillfactor=70"],)
