@@ -1,0 +1,1 @@
+"""Draw from the command line."""

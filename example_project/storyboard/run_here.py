@@ -1,0 +1,40 @@
+"""Bring a storyboard to its end from a program that a person waits for."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from session_mgmt.jobs import rescue_jobs, run_job
+from session_mgmt.models import Job
+from session_mgmt.sessions import session_manager
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from session_mgmt.models import GenerationSession
+    from session_mgmt.schemas import ProgressUpdate
+
+__all__ = ["run_to_the_end"]
+
+_PAUSE: Final = 0.2  # seconds between two looks while somebody else works
+
+
+def run_to_the_end(
+    session: GenerationSession, show: Callable[[ProgressUpdate | None], None]
+) -> GenerationSession | None:
+    """Run the session's job in this process, or watch it if a worker was faster.
+
+    Returns:
+        The session when it has ended, None if it was removed meanwhile.
+    """
+    job_ids = Job.objects.filter(session=session).values_list("pk", flat=True)
+    current: GenerationSession | None = session
+    while current is not None and not current.status.is_terminal:
+        if not any(run_job(job_id) for job_id in job_ids):
+            time.sleep(_PAUSE)
+            rescue_jobs()
+        current = session_manager.get_session(session.pk)
+        if current is not None:
+            show(current.progress)
+    return current
