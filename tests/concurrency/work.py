@@ -44,3 +44,23 @@ def watch_events(session_id, start, until):
 
     wait_until(read, timeout=60)
     return seen[1:]
+
+
+def start_sessions(count):
+    """Start sessions under keys that every process uses; return their ids."""
+    from session_mgmt import GenerationRequest
+    from session_mgmt.sessions import session_manager
+
+    request = GenerationRequest(story_text="x")
+    return [
+        session_manager.start(request, idempotency_key=f"key-{number}").session_id
+        for number in range(count)
+    ]
+
+
+def end_sessions(ids, status):
+    """End sessions; return for each whether this process did it."""
+    from session_mgmt import GenerationStatus
+    from session_mgmt.sessions import session_manager
+
+    return [session_manager.update_session_status(one, GenerationStatus(status)) for one in ids]
