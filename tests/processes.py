@@ -45,8 +45,9 @@ def in_processes(function, argument_lists, timeout=120, **more):
     try:
         for process in started:
             assert process.stdout.readline() == "ready\n"
+        moment = time.time() + 0.1
         for process in started:
-            process.stdin.write("go\n")
+            process.stdin.write(f"{moment}\n")
             process.stdin.flush()
         outputs = [process.communicate(timeout=timeout)[0] for process in started]
     finally:
@@ -77,13 +78,21 @@ def wait_until(condition, timeout=30.0):
     return value
 
 
+def started_at():
+    """Return the moment at which all processes of `in_processes` began; seconds since 1970."""
+    return float(os.environ["STARTED_AT"])
+
+
 def _main(module, name, arguments):
     import django
+    from django.db import connection
 
     django.setup()
     function = getattr(importlib.import_module(module), name)
+    connection.ensure_connection()
     print("ready", flush=True)
-    sys.stdin.readline()
+    os.environ["STARTED_AT"] = sys.stdin.readline()
+    time.sleep(max(0.0, started_at() - time.time()))
     print(json.dumps(function(*json.loads(arguments))))
 
 

@@ -27,4 +27,5 @@ def test_racing_processes_create_one_job_for_each_target():
     assert Job.objects.count() == keys
     assert {len(ids) for ids in jobs_of.values()} == {1}
     assert set(creators_of.values()) == {1}
-    assert sum(any(created for _, created in a.values()) for a in answers) > 1, "nobody raced"
+    creators = [sum(created for _, created in answer.values()) for answer in answers]
+    assert sum(count > keys / 100 for count in creators) > 1, f"nobody raced: {creators}"

@@ -1,22 +1,29 @@
 """What the processes of the concurrency tests do."""
 
 import random
+import time
+
+from tests.processes import started_at
 
 
 def create_jobs(number, keys):
-    """Ask for a job for each of `keys` targets, in an order of this process's own."""
+    """Ask for a job for each of `keys` targets.
+
+    All processes begin each block of targets at the same moment, each in an order of its own;
+    without that the first one would stay ahead, and the others would find everything done.
+    """
     from session_mgmt.models import Job
 
     targets = [f"target-{key}" for key in range(keys)]
-    # Blocks in the same order, shuffled inside: processes meet at the same target all the time.
     order = random.Random(number)
-    blocks = [targets[start : start + 5] for start in range(0, keys, 5)]
-    for block in blocks:
-        order.shuffle(block)
+    blocks = [targets[start : start + 25] for start in range(0, keys, 25)]
     answer = {}
-    for target in (target for block in blocks for target in block):
-        job, created = Job.objects.create_if_not_exists("race", target, {"by": number})
-        answer[target] = (job.pk, created)
+    for moment, block in enumerate(blocks):
+        order.shuffle(block)
+        time.sleep(max(0.0, started_at() + moment * 0.3 - time.time()))
+        for target in block:
+            job, created = Job.objects.create_if_not_exists("race", target, {"by": number})
+            answer[target] = (job.pk, created)
     return answer
 
 
