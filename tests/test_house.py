@@ -37,7 +37,8 @@ def longest(path: Path) -> int:
 
 @pytest.mark.parametrize("path", [*SOURCES, *files("tests")], ids=name)
 def test_a_file_is_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= longest(path)
+    lines = path.read_text(encoding="utf-8").count("\n")
+    assert lines <= longest(path)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)

@@ -72,7 +72,7 @@ def _started(story: str, options: dict[str, str]) -> GenerationSession:
     wanted = {"story_text": text, "media_type": options["media"], "num_scenes": options["scenes"]}
     form = StoryForm(wanted)
     for field, problems in form.errors.items():
-        raise _bad(field, " ".join(problems))
+        raise _bad(field, " ".join(map(str, problems)))
     return start_storyboard(form.request)
 
 

@@ -1,0 +1,1 @@
+"""A real site around the library: the demo, and what the tests drive."""
