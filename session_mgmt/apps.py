@@ -7,7 +7,7 @@ from django.core.checks import register
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
-from session_mgmt.checks import check_settings
+from session_mgmt.checks import check_settings, check_sqlite
 
 __all__ = ["SessionMgmtConfig"]
 
@@ -24,5 +24,6 @@ class SessionMgmtConfig(AppConfig):
         from session_mgmt.jobs import dispatch
 
         register(check_settings)
+        register(check_sqlite)
         dispatch.connect()
         autodiscover_modules("job_handlers")

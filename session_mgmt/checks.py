@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
+from django.db import connections
 from django.utils.module_loading import import_string
 
 from session_mgmt.conf import SETTING, configuration_problems, get_settings
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
 
     from django.apps import AppConfig
 
-__all__ = ["check_settings"]
+__all__ = ["check_settings", "check_sqlite"]
+
+_SQLITE_PATIENCE: Final = 20  # seconds
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list[CheckMessage]:
@@ -37,3 +41,32 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: object) ->
             )
         ]
     return []
+
+
+def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list[CheckMessage]:
+    """Check that SQLite connections wait for each other instead of failing (W001).
+
+    A transaction that reads first and writes later fails at once when another one wrote in
+    between, however long it might wait; one that begins as a writer waits for its turn.
+    """
+    return [
+        CheckWarning(
+            f"Transactions of the SQLite database {alias!r} can fail instead of waiting.",
+            hint=(
+                f"Give DATABASES[{alias!r}] the OPTIONS "
+                f"{{'transaction_mode': 'IMMEDIATE', 'timeout': {_SQLITE_PATIENCE}}}, or more time."
+            ),
+            id="session_mgmt.W001",
+        )
+        for alias, database in connections.settings.items()
+        if database["ENGINE"].endswith("sqlite3") and not _is_patient(database["OPTIONS"])
+    ]
+
+
+def _is_patient(options: dict[str, object]) -> bool:
+    mode, timeout = options.get("transaction_mode"), options.get("timeout", 0)
+    return (
+        str(mode).upper() == "IMMEDIATE"
+        and isinstance(timeout, int | float)
+        and timeout >= _SQLITE_PATIENCE
+    )

@@ -34,13 +34,13 @@ class AppSettings:
         JOB_RETRY_MAX_DELAY: the longest such wait.
         MAX_TEXT_LENGTH: characters in a story or any other long text.
         MAX_DESCRIPTION_LENGTH: characters in a one-line text: a description, an error message.
-        MAX_SCENES: scenes in one session.
+        MAX_SCENES: scenes that one request may ask for.
         MAX_JSON_BYTES: size of a JSON value as UTF-8 text.
         MAX_JSON_DEPTH: how deep lists and objects may nest in a JSON value.
     """
 
     TOUCH_INTERVAL: timedelta = timedelta(minutes=1)
-    JOB_ENGINE: str = "session_mgmt.jobs.engines.TasksEngine"
+    JOB_ENGINE: str = "session_mgmt.jobs.tasks.TasksEngine"
     LEASE: timedelta = timedelta(minutes=1)
     REDISPATCH_AFTER: timedelta = timedelta(minutes=1)
     JOB_RETRY_DELAY: timedelta = timedelta(seconds=5)

@@ -59,7 +59,7 @@ class InvalidTransitionError(SessionManagerError):
         requested: the status that was refused.
     """
 
-    def __init__(self, session_id: UUID, current: str, requested: str) -> None:
+    def __init__(self, session_id: object, current: str, requested: str) -> None:
         super().__init__(f"Session {session_id} cannot go from {current} to {requested}")
         self.session_id = session_id
         self.current = current

@@ -73,9 +73,10 @@ class _Value(BaseModel):
     def from_stored(cls, values: dict[str, Any]) -> Self:  # Any: JSON of this class's own making
         """Build the value from what was stored, without measuring it against today's limits.
 
-        Lowering a limit must not make old rows unreadable.
+        Lowering a limit, or dropping a field, must not make old rows unreadable.
         """
-        return cls.model_validate(values, context={_STORED: True})
+        known = {name: value for name, value in values.items() if name in cls.model_fields}
+        return cls.model_validate(known, context={_STORED: True})
 
 
 class GenerationRequest(_Value):

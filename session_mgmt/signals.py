@@ -24,6 +24,7 @@ __all__ = [
     "job_pending",
     "progress_updated",
     "scene_added",
+    "session_cancelled",
     "session_completed",
     "session_created",
     "session_failed",
@@ -39,6 +40,7 @@ progress_updated = Signal()
 scene_added = Signal()
 session_completed = Signal()
 session_failed = Signal()
+session_cancelled = Signal()
 session_removed = Signal()
 job_pending = Signal()
 

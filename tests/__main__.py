@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "tests-"
 # What asks Django's database nothing need not run for each.
-RUN_ONCE = ("tests/packaging", "tests/tooling", "tests/test_house.py")
+RUN_ONCE = (
+    "tests/packaging",
+    "tests/tooling",
+    "tests/test_house.py",
+    *(
+        f"tests/storyboard/test_{name}.py"
+        for name in ("contact_sheet", "drawing", "generators", "stories", "text")
+    ),
+)
 UNSAFE_BUT_FAST = {"fsync": "off", "full_page_writes": "off", "max_connections": "100"}
 
 

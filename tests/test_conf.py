@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 from django.core.checks import run_checks
+from django.db import connections
 
 from session_mgmt import ConfigurationError
+from session_mgmt.checks import check_sqlite
 from session_mgmt.conf import get_settings
 
 
@@ -50,6 +52,23 @@ def test_a_wrong_setting_is_an_error_that_names_it(settings, given, message):
     found = problems()
     assert [m.id for m in found] == ["session_mgmt.E001"]
     assert found[0].hint
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ({}, 1),
+        ({"transaction_mode": "IMMEDIATE"}, 1),
+        ({"timeout": 30}, 1),
+        ({"transaction_mode": "IMMEDIATE", "timeout": 5}, 1),
+        ({"transaction_mode": "IMMEDIATE", "timeout": 20}, 0),
+    ],
+)
+def test_an_impatient_sqlite_is_warned_of(monkeypatch, options, count):
+    database = {"ENGINE": "django.db.backends.sqlite3", "OPTIONS": options}
+    monkeypatch.setattr(connections, "settings", {"default": database})
+    found = check_sqlite(None)
+    assert [m.id for m in found] == ["session_mgmt.W001"] * count
 
 
 def test_a_job_engine_that_cannot_be_imported_is_an_error(settings):

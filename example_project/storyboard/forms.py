@@ -12,10 +12,11 @@ from example_project.storyboard.generators import get_generator
 from session_mgmt.conf import get_settings
 from session_mgmt.schemas import GenerationRequest, MediaType
 
-__all__ = ["StoryForm"]
+__all__ = ["StoryForm", "new_key"]
 
 
-def _new_key() -> str:
+def new_key() -> str:
+    """Return a name for one start, so that pressing the button twice starts once."""
     return str(uuid4())
 
 
@@ -36,9 +37,7 @@ class StoryForm(forms.Form):
         initial=MediaType.CINEMATIC.value,
     )
     num_scenes = forms.IntegerField(label="Scenes", min_value=1, initial=6)
-    key = forms.CharField(
-        widget=forms.HiddenInput, initial=_new_key, required=False, max_length=200
-    )
+    key = forms.CharField(widget=forms.HiddenInput, initial=new_key, required=False, max_length=200)
 
     request: GenerationRequest
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from session_mgmt.jobs import rescue_jobs, run_job
 from session_mgmt.models import Job
 from session_mgmt.sessions import session_manager
+from session_mgmt.states import ACTIVE_JOB_STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +27,11 @@ def run_to_the_end(
     """Run the session's job in this process, or watch it if a worker was faster.
 
     Returns:
-        The session when it has ended, None if it was removed meanwhile.
+        The session when it has ended or nothing works on it, None if it was removed meanwhile.
     """
-    job_ids = Job.objects.filter(session=session).values_list("pk", flat=True)
+    jobs = Job.objects.filter(session=session, status__in=ACTIVE_JOB_STATUSES)
     current: GenerationSession | None = session
-    while current is not None and not current.status.is_terminal:
+    while current is not None and (job_ids := list(jobs.values_list("pk", flat=True))):
         if not any(run_job(job_id) for job_id in job_ids):
             time.sleep(_PAUSE)
             rescue_jobs()

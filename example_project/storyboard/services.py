@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JOB_TYPE",
     "board_files",
-    "picture_path",
+    "read_picture",
     "start_storyboard",
     "store_picture",
     "title_of",
@@ -52,25 +52,33 @@ def title_of(session: GenerationSession) -> str:
     return line[:_TITLE_LENGTH].rsplit(" ", 1)[0] + "…"
 
 
-def store_picture(session: GenerationSession, scene: ScenePrompt, content: bytes) -> str:
+def store_picture(job: Job, scene: ScenePrompt, content: bytes) -> str:
     """Write a scene's picture and return the name under which the storage has it.
 
-    An attempt that was killed may have left a part of the file; it is replaced.
+    Each attempt has files of its own: one that was cut off in the middle of a file, or that wakes
+    up after another took over, cannot spoil what is saved.
     """
-    name = picture_path(session, scene)
-    default_storage.delete(name)
-    return default_storage.save(name, ContentFile(content))
+    folder = f"storyboards/{job.session_id}/attempt-{job.attempt}"
+    return default_storage.save(f"{folder}/{picture_name(scene)}", ContentFile(content))
 
 
-def picture_path(session: GenerationSession, scene: ScenePrompt) -> str:
-    """Return where a scene's picture belongs."""
-    return f"storyboards/{session.session_id}/{picture_name(scene)}"
+def read_picture(scene: ScenePrompt) -> bytes:
+    """Return a scene's picture.
+
+    Raises:
+        FileNotFoundError: the scene has none, or the storage has lost it.
+    """
+    name = scene.metadata.get("picture")
+    if not isinstance(name, str):
+        raise FileNotFoundError(f"Scene {scene.scene_number} has no picture")
+    with default_storage.open(name) as picture:
+        content: bytes = picture.read()
+    return content
 
 
 def board_files(session: GenerationSession) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and content of each file of a storyboard: the pictures, then index.html."""
+    """Yield each file's name and content: the pictures, as `read_picture`, then index.html."""
     scenes = session.scenes
     for scene in scenes:
-        with default_storage.open(str(scene.metadata["picture"])) as picture:
-            yield picture_name(scene), picture.read()
+        yield picture_name(scene), read_picture(scene)
     yield "index.html", contact_sheet(title_of(session), scenes, picture_name).encode()

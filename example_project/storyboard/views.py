@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import io
 import zipfile
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import RequestDataTooBig
-from django.core.files.storage import default_storage
 from django.http import Http404, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from example_project.storyboard.forms import StoryForm
-from example_project.storyboard.services import board_files, start_storyboard, title_of
+from example_project.storyboard.forms import StoryForm, new_key
+from example_project.storyboard.services import (
+    board_files,
+    read_picture,
+    start_storyboard,
+    title_of,
+)
 from example_project.storyboard.stories import shipped_stories
-from session_mgmt import IdempotencyConflictError
 from session_mgmt.live.permissions import visible_session
 from session_mgmt.models import GenerationSession, Scene
 from session_mgmt.states import GenerationStatus
@@ -51,13 +55,11 @@ def home(request: PersonsRequest) -> HttpResponse:
     form = StoryForm(request.POST)
     if not form.is_valid():
         return _home(request, form, status=400)
-    try:
-        session = start_storyboard(
-            form.request, owner=request.user, idempotency_key=form.cleaned_data["key"]
-        )
-    except IdempotencyConflictError:
-        # The person went back to the form and changed the story: that is another start.
-        session = start_storyboard(form.request, owner=request.user)
+    # With the request in it: who goes back and changes the story starts another one.
+    key = f"{form.cleaned_data['key']}:{form.request.model_dump_json()}"
+    session = start_storyboard(
+        form.request, owner=request.user, idempotency_key=sha256(key.encode()).hexdigest()
+    )
     return redirect("storyboard:board", session_id=session.pk)
 
 
@@ -86,8 +88,8 @@ def board(request: HttpRequest, session_id: UUID) -> HttpResponse:
     return render(request, "storyboard/board.html", context)
 
 
-@cache_control(private=True, max_age=3600)
 @login_required
+@cache_control(private=True, max_age=3600)
 @require_safe
 def picture(request: HttpRequest, session_id: UUID, number: int) -> HttpResponse:
     """Send a scene's picture."""
@@ -95,8 +97,10 @@ def picture(request: HttpRequest, session_id: UUID, number: int) -> HttpResponse
     scene = Scene.objects.filter(session=session, scene_number=number).first()
     if scene is None:
         raise Http404("No such scene.")
-    with default_storage.open(scene.metadata["picture"]) as content:
-        return HttpResponse(content.read(), content_type="image/png")
+    try:
+        return HttpResponse(read_picture(scene.as_prompt()), content_type="image/png")
+    except FileNotFoundError:
+        raise Http404("The picture is gone.") from None
 
 
 @never_cache
@@ -108,9 +112,12 @@ def download(request: HttpRequest, session_id: UUID) -> HttpResponse:
     if session.status != GenerationStatus.COMPLETED:
         raise Http404("Not finished.")
     archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as files:
-        for name, content in board_files(session):
-            files.writestr(f"storyboard/{name}", content)
+    try:
+        with zipfile.ZipFile(archive, "w") as files:
+            for name, content in board_files(session):
+                files.writestr(f"storyboard/{name}", content)
+    except FileNotFoundError:
+        raise Http404("A picture is gone.") from None
     return HttpResponse(
         archive.getvalue(),
         content_type="application/zip",
@@ -122,7 +129,7 @@ def bad_request(request: PersonsRequest, exception: Exception) -> HttpResponse:
     """Answer a request that is too large to be read with the form and a message at the field."""
     if not isinstance(exception, RequestDataTooBig) or not request.user.is_authenticated:
         return HttpResponseBadRequest("Bad request.", content_type="text/plain")
-    form = StoryForm({})
+    form = StoryForm({"key": new_key()})
     form.errors.clear()
     form.add_error("story_text", "The story is too long to be read. Paste a shorter one.")
     return _home(request, form, status=400)

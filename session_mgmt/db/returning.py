@@ -35,6 +35,8 @@ def update_returning(rows: models.QuerySet[M], **values: Any) -> list[M]:  # Any
     query = cast(UpdateQuery, rows.query.chain(UpdateQuery))
     query.add_update_values(values)
     query.clear_ordering(force=True)
+    # As `update()` does: with a router, writes go to the database that takes them.
+    rows._for_write = True  # type: ignore[attr-defined] # the stubs leave it out
     try:
         sql, params = query.get_compiler(using=rows.db).as_sql()
     except EmptyResultSet:

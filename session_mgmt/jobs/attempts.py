@@ -18,10 +18,10 @@ from session_mgmt.conf import get_settings
 from session_mgmt.db.returning import update_returning
 from session_mgmt.exceptions import LeaseLostError, SessionManagerError
 from session_mgmt.jobs.handlers import registered
-from session_mgmt.models import Job
+from session_mgmt.models import GenerationSession, Job
 from session_mgmt.sessions.transitions import move
 from session_mgmt.signals import announce, job_pending
-from session_mgmt.states import GenerationStatus, JobStatus
+from session_mgmt.states import ACTIVE_JOB_STATUSES, GenerationStatus, JobStatus
 from session_mgmt.validation import checked_json, cleaned_report
 
 if TYPE_CHECKING:
@@ -35,12 +35,18 @@ logger = logging.getLogger(__name__)
 
 
 def begin_attempt(job_id: int, job_types: Iterable[str], using: str) -> Job | None:
-    """Claim a job for a new attempt, None if it is not there to be had."""
+    """Claim a job for a new attempt, None if it is not there to be had.
+
+    A message that came before the job is due is spent, which happens where a worker's clock is
+    ahead of the database's; the job is noted as undelivered, so that a rescue sends another.
+    """
     with transaction.atomic(using=using):
         jobs = Job.objects.using(using).filter(job_type__in=list(job_types))
         job = jobs.claim(job_id)
         if job is not None:
             _move_session(job, GenerationStatus.PROCESSING)
+    if job is None:
+        Job.objects.using(using).filter(pk=job_id).early().update(dispatched_at=None)
     return job
 
 
@@ -53,8 +59,10 @@ def complete_attempt(job: Job, result: object) -> None:
     """
     checked = checked_json("result", result)
     with transaction.atomic(using=job._state.db):
-        _end(job, _owned(job), status=JobStatus.COMPLETED, result=checked, progress=1.0)
-        _move_session(job, GenerationStatus.COMPLETED)
+        values = {"status": JobStatus.COMPLETED, "result": checked, "progress": 1.0}
+        _end(job, _owned(job), **values, error_message="")
+        if not _others_go_on(job):
+            _move_session(job, GenerationStatus.COMPLETED)
     logger.info("Job %s completed in attempt %s", job.pk, job.attempt)
 
 
@@ -83,7 +91,10 @@ def _retry_or_fail(job: Job, rows: JobQuerySet, reason: str) -> None:
     with transaction.atomic(using=job._state.db):
         if job.attempt > retries:
             _end(job, rows, status=JobStatus.FAILED, error_message=message)
-            _move_session(job, GenerationStatus.FAILED, message)
+            # The owner of the session reads this; the error's own text may hold secrets.
+            _move_session(
+                job, GenerationStatus.FAILED, f"Job {job.pk} failed in attempt {job.attempt}."
+            )
             logger.error("Job %s failed for good in attempt %s: %s", job.pk, job.attempt, message)
             return
         waiting = update_returning(
@@ -109,6 +120,20 @@ def _owned(job: Job) -> JobQuerySet:
 def _end(job: Job, rows: JobQuerySet, **values: object) -> None:
     if not rows.update(finished_at=Now(), lease_expires_at=None, updated_at=Now(), **values):
         raise LeaseLostError(job.pk, job.attempt)
+
+
+def _others_go_on(job: Job) -> bool:
+    """Tell whether the session has another job to wait for; the last of them to end ends it.
+
+    The session's row is locked first: of two jobs that end at the same moment, the second sees
+    that the first has ended.
+    """
+    if job.session_id is None:
+        return False
+    sessions = GenerationSession.objects.using(job._state.db)
+    list(sessions.select_for_update().filter(pk=job.session_id).values_list("pk"))
+    jobs = Job.objects.using(job._state.db).filter(session=job.session_id)
+    return jobs.filter(status__in=ACTIVE_JOB_STATUSES).exists()
 
 
 def _announce_pending(job: Job) -> None:

@@ -87,11 +87,13 @@ class JobContext:
 
         Raises:
             LeaseLostError: this attempt no longer owns the job; nothing is written.
-            InvalidInputError: not a `ScenePrompt`.
+            InvalidInputError: not a `ScenePrompt`, or one that cannot be stored.
+            SessionNotFoundError: the job has no session.
         """
         with transaction.atomic(using=self._using):
             self._fence()
-            add_scene(self.job.session_id, scene, self._using)
+            if not add_scene(self.job.session_id, scene, self._using):
+                raise SessionNotFoundError(self.job.session_id)
 
     def _fence(self, **values: object) -> None:
         owned = Job.objects.using(self._using).owned_by(self.job)

@@ -10,7 +10,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Self
 
-from django.db import DatabaseError, connections
+from django.db import Error as DatabaseError
+from django.db import connections
 from django.db.models.functions import Now
 
 from session_mgmt.conf import get_settings

@@ -41,7 +41,15 @@ def run_job(job_id: int, using: str = "default") -> bool:
             except Exception as error:
                 logger.exception("Job %s: attempt %s raised", job.pk, job.attempt)
                 connections[using].close_if_unusable_or_obsolete()
-                fail_attempt(job, f"{type(error).__name__}: {error}")
+                fail_attempt(job, _reason(error))
     except LeaseLostError as lost:
         logger.warning("%s", lost)
     return True
+
+
+def _reason(error: Exception) -> str:
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception as unreadable:
+        return f"{name}, whose text cannot be read ({type(unreadable).__name__})"

@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created')),
                 ('updated_at', models.DateTimeField(auto_now=True, verbose_name='updated')),
                 ('id', models.UUIDField(default=session_mgmt.models.base.new_id, editable=False, primary_key=True, serialize=False)),
-                ('status', session_mgmt.models.base.StatusField(choices=[('pending', 'pending'), ('processing', 'processing'), ('completed', 'completed'), ('failed', 'failed'), ('cancelled', 'cancelled')], default='pending', max_length=20, verbose_name='status')),
+                ('status', session_mgmt.models.fields.StatusField(choices=[('pending', 'pending'), ('processing', 'processing'), ('completed', 'completed'), ('failed', 'failed'), ('cancelled', 'cancelled')], default='pending', max_length=20, verbose_name='status')),
                 ('request_data', session_mgmt.models.fields.RequestField(verbose_name='request')),
                 ('error_message', models.TextField(blank=True, default='', verbose_name='error')),
                 ('last_accessed', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='last accessed')),
@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 ('target_id', models.CharField(max_length=200, verbose_name='target')),
                 ('run_number', models.PositiveIntegerField(verbose_name='run')),
                 ('parameters', models.JSONField(blank=True, default=dict, verbose_name='parameters')),
-                ('status', session_mgmt.models.base.StatusField(choices=[('pending', 'pending'), ('running', 'running'), ('completed', 'completed'), ('failed', 'failed'), ('cancelled', 'cancelled')], default='pending', max_length=20, verbose_name='status')),
+                ('status', session_mgmt.models.fields.StatusField(choices=[('pending', 'pending'), ('running', 'running'), ('completed', 'completed'), ('failed', 'failed'), ('cancelled', 'cancelled')], default='pending', max_length=20, verbose_name='status')),
                 ('progress', models.FloatField(default=0.0, verbose_name='progress')),
                 ('current_step', models.TextField(blank=True, default='', verbose_name='current step')),
                 ('attempt', models.PositiveIntegerField(default=0, verbose_name='attempt')),
@@ -149,7 +149,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('status', 'pending')), fields=['run_after'], name='job_pending_idx'),
+            index=models.Index(condition=models.Q(('status', 'pending')), fields=['dispatched_at'], name='job_pending_idx'),
         ),
         migrations.AddIndex(
             model_name='job',

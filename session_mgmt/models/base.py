@@ -1,10 +1,9 @@
-"""What every model here shares: timestamps, soft delete (seed 004), ids, enum columns."""
+"""What every model here shares: timestamps, soft delete (seed 004), ids."""
 
 from __future__ import annotations
 
 import uuid
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from django.db import models
 from django.utils import timezone
@@ -13,14 +12,9 @@ from django.utils.translation import gettext_lazy as _
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from django.db.backends.base.base import BaseDatabaseWrapper
-
-__all__ = ["BaseModel", "BaseQuerySet", "StatusField", "new_id"]
+__all__ = ["BaseModel", "BaseQuerySet", "new_id"]
 
 M = TypeVar("M", bound="BaseModel")
-# The set and get types of a field, in the order in which django-stubs has them.
-_ST = TypeVar("_ST", contravariant=True)
-_GT = TypeVar("_GT", covariant=True)
 
 _uuid7: Callable[[], uuid.UUID] = getattr(uuid, "uuid7", uuid.uuid4)
 
@@ -63,20 +57,3 @@ class BaseModel(models.Model):
     def _set_active(self, *, is_active: bool) -> None:
         self.is_active = is_active
         self.save(update_fields=["is_active", "updated_at"])
-
-
-class StatusField(models.CharField[_ST, _GT]):
-    """A text column whose value is a member of an enum as soon as it comes from the database."""
-
-    def __init__(self, enum: type[Enum] | None = None, **kwargs: Any) -> None:  # Any: as CharField
-        self.enum = enum
-        if enum is not None:
-            kwargs.setdefault("choices", enum.choices)  # type: ignore[attr-defined] # a TextChoices
-        kwargs.setdefault("max_length", 20)
-        super().__init__(**kwargs)
-
-    def from_db_value(
-        self, value: str | None, expression: object, connection: BaseDatabaseWrapper
-    ) -> Enum | str | None:
-        """Turn the stored text into the enum's member."""
-        return self.enum(value) if self.enum is not None and value is not None else value

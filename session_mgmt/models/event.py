@@ -39,6 +39,7 @@ class SessionEventQuerySet(models.QuerySet["SessionEvent"]):
         Returns:
             The event with its session as it is now, or None when nothing matched.
         """
+        self._for_write = True
         with transaction.atomic(using=self.db):
             now = timezone.now()
             updated = update_returning(

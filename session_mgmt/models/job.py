@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Self
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
+from django.db.models.lookups import GreaterThan
 from django.utils.translation import gettext_lazy as _
 
 from session_mgmt.conf import get_settings
 from session_mgmt.db.returning import update_returning
 from session_mgmt.models import job_creation
-from session_mgmt.models.base import BaseModel, BaseQuerySet, StatusField
+from session_mgmt.models.base import BaseModel, BaseQuerySet
+from session_mgmt.models.fields import StatusField
 from session_mgmt.models.session import GenerationSession
 from session_mgmt.states import ACTIVE_JOB_STATUSES, JobStatus
 
@@ -60,7 +62,10 @@ class JobQuerySet(BaseQuerySet["Job"]):
 
         Raises:
             InvalidInputError: an argument is refused; nothing is written.
+            OperationalError: with SQLSTATE 40001, inside a transaction of the caller at REPEATABLE
+                READ or SERIALIZABLE that lost a race; run that transaction again.
         """
+        self._for_write = True
         return job_creation.create_once(
             self.model,
             self.db,
@@ -86,6 +91,10 @@ class JobQuerySet(BaseQuerySet["Job"]):
             Q(run_after__isnull=True) | Q(run_after__lte=Now()), status=JobStatus.PENDING
         )
 
+    def early(self) -> Self:
+        """Keep the pending jobs that may not start yet."""
+        return self.filter(run_after__gt=Now(), status=JobStatus.PENDING)
+
     def owned_by(self, job: Job) -> Self:
         """Keep the job's row only while the attempt that `job` was claimed for owns it."""
         return self.filter(pk=job.pk, attempt=job.attempt, status=JobStatus.RUNNING)
@@ -95,10 +104,15 @@ class JobQuerySet(BaseQuerySet["Job"]):
         return self.filter(status=JobStatus.RUNNING, lease_expires_at__lt=Now())
 
     def undelivered(self) -> Self:
-        """Keep the due jobs that nobody was told of, or that nobody came for in a long while."""
-        waited: timedelta = get_settings().REDISPATCH_AFTER
+        """Keep the due jobs that nobody was told of, or that nobody came for in a long while.
+
+        The while is `REDISPATCH_AFTER` at first and doubles with each message: a job that only
+        waits behind many others must not fill the queue with copies of itself.
+        """
+        first_wait: timedelta = get_settings().REDISPATCH_AFTER
+        waited = GreaterThan(Now() - F("dispatched_at"), F("dispatched_at") - F("updated_at"))
         return self.due().filter(
-            Q(dispatched_at__isnull=True) | Q(dispatched_at__lt=Now() - waited)
+            Q(dispatched_at__isnull=True) | (Q(dispatched_at__lt=Now() - first_wait) & Q(waited))
         )
 
 
@@ -118,7 +132,8 @@ class Job(BaseModel):
         max_retries: how many attempts may follow the first; null leaves it to the handler.
         lease_expires_at: when the running attempt loses the job unless it renews its lease.
         run_after: not to be started before; null means at once.
-        dispatched_at: when the engine was last told about it.
+        dispatched_at: when the engine was last told about it; null when it must be told.
+        updated_at: when its status, progress or lease changed; telling the engine is no change.
         priority: -100 to 100, larger is sooner, as far as the engine minds it.
         result: what the handler returned.
         error_message: how the last attempt failed.
@@ -169,7 +184,7 @@ class Job(BaseModel):
         ]
         indexes = [
             models.Index(
-                fields=["run_after"],
+                fields=["dispatched_at"],
                 condition=Q(status=JobStatus.PENDING),
                 name="job_pending_idx",
             ),

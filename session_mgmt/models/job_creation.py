@@ -18,7 +18,8 @@ unique constraint on (job_type, target_id, run_number) is the arbiter:
 
 READ COMMITTED: each statement sees what has committed, so the argument holds as it stands.
 REPEATABLE READ and SERIALIZABLE: a conflict with a run that the snapshot does not show raises
-40001 instead of writing; nothing is created twice, and the owner of the transaction retries it.
+40001 instead of writing, so nothing is created twice. In a transaction of the caller that is an
+OperationalError, and whoever owns the transaction runs it again; otherwise the call begins again.
 SQLite: one writer at a time, and the statement is one write.
 """
 
@@ -28,10 +29,11 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from django.db import connections
+from django.db import OperationalError, connections
 
 from session_mgmt.db.returning import execute_returning
 from session_mgmt.exceptions import InvalidInputError
+from session_mgmt.models.session import GenerationSession
 from session_mgmt.signals import announce, job_pending
 from session_mgmt.states import JobStatus
 from session_mgmt.validation import checked_text, parsed_object
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from session_mgmt.models.job import Job
-    from session_mgmt.models.session import GenerationSession
 
 __all__ = ["MAX_JOB_TYPE", "MAX_TARGET_ID", "JobDraft", "create_once"]
 
@@ -49,6 +50,7 @@ logger = logging.getLogger("session_mgmt.jobs")
 MAX_JOB_TYPE: Final = 100
 MAX_TARGET_ID: Final = 200
 MAX_RETRIES: Final = 1_000
+_SERIALIZATION_FAILURE: Final = "40001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class JobDraft:
             job_type=_name("job_type", self.job_type, MAX_JOB_TYPE),
             target_id=_name("target_id", self.target_id, MAX_TARGET_ID),
             parameters=parsed_object("parameters", self.parameters),
-            session=self.session,
+            session=_session(self.session),
             max_retries=_retries(self.max_retries),
         )
 
@@ -80,6 +82,12 @@ def _name(field: str, value: object, max_length: int) -> str:
     if not value or not isinstance(value, str):
         raise InvalidInputError(field, f"must be a text that is not empty, not {value!r}")
     return checked_text(field, value, max_length)
+
+
+def _session(value: object) -> GenerationSession | None:
+    if value is None or (isinstance(value, GenerationSession) and not value._state.adding):
+        return value
+    raise InvalidInputError("session", f"must be a saved GenerationSession, not {value!r}")
 
 
 def _retries(value: object) -> int | None:
@@ -93,7 +101,12 @@ def _checked_statuses(given: Iterable[str] | None) -> list[str] | None:
         return None
     if isinstance(given, str):
         raise InvalidInputError("check_statuses", f"must be a list of statuses, not {given!r}")
-    statuses = [str(status) for status in given]
+    try:
+        statuses = [str(status) for status in given]
+    except TypeError:
+        raise InvalidInputError(
+            "check_statuses", f"must be a list of statuses, not {given!r}"
+        ) from None
     if not statuses:
         raise InvalidInputError("check_statuses", "is empty; None means any status")
     for status in statuses:
@@ -115,7 +128,13 @@ def create_once(
     if connections[using].in_atomic_block:
         existing = existing.select_for_update()
     while True:
-        if created := _insert_next_run(new, using, statuses):
+        try:
+            created = _insert_next_run(new, using, statuses)
+        except OperationalError as error:
+            if connections[using].in_atomic_block or not _lost_the_race(error):
+                raise
+            continue
+        if created:
             job = created[0]
             logger.info(
                 "Created new processing job: type=%s, target=%s, id=%s",
@@ -133,6 +152,10 @@ def create_once(
                 found.status,
             )
             return found, False
+
+
+def _lost_the_race(error: OperationalError) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) == _SERIALIZATION_FAILURE
 
 
 def _insert_next_run(new: Job, using: str, statuses: list[str] | None) -> list[Job]:

@@ -27,6 +27,7 @@ class ProgressQuerySet(models.QuerySet["Progress"]):
         One UPDATE of one narrow row, except for a session's first step, which locks the session
         so that it cannot be removed in between.
         """
+        self._for_write = True
         values = {**update.model_dump(exclude={"percentage"}), "updated_at": timezone.now()}
         if self.filter(session_id=session_id).update(**values):
             return True

@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from session_mgmt.conf import auth_user_model
-from session_mgmt.models.base import BaseModel, BaseQuerySet, StatusField, new_id
-from session_mgmt.models.fields import RequestField
+from session_mgmt.models.base import BaseModel, BaseQuerySet, new_id
+from session_mgmt.models.fields import RequestField, StatusField
 from session_mgmt.states import GenerationStatus, sources_of
 
 if TYPE_CHECKING:

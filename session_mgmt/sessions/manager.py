@@ -25,7 +25,7 @@ from session_mgmt.sessions.transitions import move
 from session_mgmt.signals import announce, progress_updated, session_removed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from django.contrib.auth.models import AbstractBaseUser
 
@@ -56,7 +56,7 @@ class SessionManager:
         request: GenerationRequest,
         *,
         owner: AbstractBaseUser | None = None,
-        idempotency_key: str = "",
+        idempotency_key: str | None = None,
     ) -> GenerationSession:
         """Start a session in the caller's transaction, or in one of its own.
 
@@ -72,9 +72,11 @@ class SessionManager:
         Raises:
             IdempotencyConflictError: the key came with another request before.
             InvalidInputError: an argument is refused; nothing is written.
+            OperationalError: with SQLSTATE 40001, at REPEATABLE READ or SERIALIZABLE, when another
+                start under this key won a race; run the transaction again.
         """
         session, _ = start_session(
-            request, owner=owner, idempotency_key=idempotency_key, using=self.using
+            request, owner=owner, idempotency_key=idempotency_key or "", using=self.using
         )
         return session
 
@@ -148,7 +150,7 @@ class SessionManager:
         """Add a scene, or replace the one with its number; False if there is no such session."""
         return add_scene(session_id, scene, self.using)
 
-    def set_session_scenes(self, session_id: object, scenes: Sequence[ScenePrompt]) -> bool:
+    def set_session_scenes(self, session_id: object, scenes: Iterable[ScenePrompt]) -> bool:
         """Make these the session's only scenes, all or none; False if there is no such session.
 
         Raises:
@@ -159,9 +161,10 @@ class SessionManager:
     def remove_session(self, session_id: object) -> bool:
         """Delete a session with all that belongs to it; False if there is none."""
         with transaction.atomic(using=self.using):
-            # Jobs before their session, as an attempt that is writing locks them.
-            jobs = Job.objects.using(self.using).filter(session=parse_id(session_id))
-            list(jobs.select_for_update().order_by("pk").values_list("pk"))
+            if (pk := parse_id(session_id)) is not None:
+                # Jobs before their session, as an attempt that is writing locks them.
+                jobs = Job.objects.using(self.using).filter(session=pk)
+                list(jobs.select_for_update().order_by("pk").values_list("pk"))
             session = self._sessions().with_id(session_id).select_for_update().first()
             if session is None:
                 logger.warning("Cannot remove non-existent session: %s", session_id)

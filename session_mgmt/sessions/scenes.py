@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from pydantic import ValidationError
 
 from session_mgmt.exceptions import InvalidInputError
 from session_mgmt.models import GenerationSession, Scene, SessionEvent
@@ -12,30 +13,31 @@ from session_mgmt.schemas import ScenePrompt
 from session_mgmt.signals import announce, scene_added
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["add_scene", "replace_scenes"]
 
 
 def add_scene(session_id: object, scene: ScenePrompt, using: str) -> bool:
     """Add or replace one scene; False if there is no such session; three statements."""
-    _check([scene])
+    (checked,) = _checked([scene])
     with transaction.atomic(using=using):
         event = SessionEvent.objects.using(using).append(
             GenerationSession.objects.using(using).with_id(session_id),
             "scene_added",
-            {"scene_number": scene.scene_number},
+            {"scene_number": checked.scene_number},
         )
         if event is None:
             return False
-        Scene.objects.using(using).put(event.session_id, [scene])
-        _announce(event.session, [scene], using)
+        Scene.objects.using(using).put(event.session_id, [checked])
+        _announce(event.session, [checked], using)
     return True
 
 
-def replace_scenes(session_id: object, scenes: Sequence[ScenePrompt], using: str) -> bool:
+def replace_scenes(session_id: object, scenes: Iterable[ScenePrompt], using: str) -> bool:
     """Make these the only scenes; False if there is no such session; four statements."""
-    numbers = _check(scenes)
+    checked = _checked(scenes)
+    numbers = [scene.scene_number for scene in checked]
     with transaction.atomic(using=using):
         event = SessionEvent.objects.using(using).append(
             GenerationSession.objects.using(using).with_id(session_id),
@@ -46,21 +48,25 @@ def replace_scenes(session_id: object, scenes: Sequence[ScenePrompt], using: str
             return False
         rows = Scene.objects.using(using)
         rows.filter(session=event.session).exclude(scene_number__in=numbers).delete()
-        rows.put(event.session_id, scenes)
-        _announce(event.session, scenes, using)
+        rows.put(event.session_id, checked)
+        _announce(event.session, checked, using)
     return True
 
 
-def _check(scenes: Sequence[ScenePrompt]) -> list[int]:
+def _checked(given: Iterable[ScenePrompt]) -> list[ScenePrompt]:
+    scenes = list(given)
     for scene in scenes:
         if not isinstance(scene, ScenePrompt):
             raise InvalidInputError(
                 "scenes", f"must be ScenePrompt objects, not {type(scene).__name__}"
             )
-    numbers = [scene.scene_number for scene in scenes]
-    if len(set(numbers)) < len(numbers):
+    if len({scene.scene_number for scene in scenes}) < len(scenes):
         raise InvalidInputError("scenes", "two of them have the same scene_number")
-    return numbers
+    try:
+        # Once more, since pydantic's model_copy(update=…) lets anything through.
+        return [ScenePrompt.model_validate(dict(scene)) for scene in scenes]
+    except ValidationError as error:
+        raise InvalidInputError("scenes", str(error)) from None
 
 
 def _announce(session: GenerationSession, scenes: Sequence[ScenePrompt], using: str) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Final
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from session_mgmt.exceptions import IdempotencyConflictError, InvalidInputError
 from session_mgmt.models import GenerationSession, SessionEvent
@@ -30,29 +30,32 @@ def start_session(
         raise InvalidInputError(
             "request", f"must be a GenerationRequest, not {type(request).__name__}"
         )
+    if not isinstance(idempotency_key, str):
+        raise InvalidInputError("idempotency_key", f"must be a text, not {idempotency_key!r}")
     checked_text("idempotency_key", idempotency_key, _MAX_KEY)
+    if owner is not None and owner.pk is None:
+        raise InvalidInputError("owner", f"must be a saved user, not {owner!r}")
     fingerprint = _fingerprint(request)
     if idempotency_key and (found := _find(owner, idempotency_key, fingerprint, using)):
         return found, False
-    try:
-        with transaction.atomic(using=using):
-            session = GenerationSession.objects.using(using).create(
-                owner=owner,  # type: ignore[misc] # the project names its user model
-                request_data=request,
-                idempotency_key=idempotency_key,
-                request_fingerprint=fingerprint,
-                last_event=1,
-            )
-            SessionEvent.objects.using(using).create(
-                session=session, seq=session.last_event, kind="session_created"
-            )
-    except IntegrityError:
-        found = _find(owner, idempotency_key, fingerprint, using) if idempotency_key else None
-        if found is None:
-            raise
-        return found, False
-    announce(session_created, GenerationSession, using, session_id=session.session_id)
-    return session, True
+    new = GenerationSession(
+        owner=owner,  # type: ignore[misc] # the project names its user model
+        request_data=request,
+        idempotency_key=idempotency_key,
+        request_fingerprint=fingerprint,
+        last_event=1,
+    )
+    with transaction.atomic(using=using):
+        # A rival's insert is waited for and then ignored; an error would end the transaction.
+        GenerationSession.objects.using(using).bulk_create(
+            [new], ignore_conflicts=bool(idempotency_key)
+        )
+        first = _find(owner, idempotency_key, fingerprint, using) if idempotency_key else new
+        if first is not None and first.pk != new.pk:
+            return first, False
+        SessionEvent.objects.using(using).create(session=new, seq=1, kind="session_created")
+        announce(session_created, GenerationSession, using, session_id=new.session_id)
+    return new, True
 
 
 def _find(

@@ -13,7 +13,13 @@ from session_mgmt.exceptions import (
     SessionNotFoundError,
 )
 from session_mgmt.models import GenerationSession, SessionEvent
-from session_mgmt.signals import announce, session_completed, session_failed, status_changed
+from session_mgmt.signals import (
+    announce,
+    session_cancelled,
+    session_completed,
+    session_failed,
+    status_changed,
+)
 from session_mgmt.states import GenerationStatus
 from session_mgmt.validation import cleaned_report
 
@@ -24,6 +30,7 @@ logger = logging.getLogger(__name__)
 _ENDINGS = {
     GenerationStatus.COMPLETED: session_completed,
     GenerationStatus.FAILED: session_failed,
+    GenerationStatus.CANCELLED: session_cancelled,
 }
 
 
@@ -39,6 +46,10 @@ def move(session_id: object, status: GenerationStatus, error_message: str, using
         raise InvalidInputError("status", f"{status!r} is not one of {known}") from None
     found = GenerationSession.objects.using(using).with_id(session_id)
     changes: dict[str, object] = {"status": target}
+    if not isinstance(error_message, str):
+        raise InvalidInputError(
+            "error_message", f"must be a text, not {type(error_message).__name__}"
+        )
     if error_message:
         changes["error_message"] = cleaned_report(error_message)
     if target.is_terminal:
@@ -51,10 +62,11 @@ def move(session_id: object, status: GenerationStatus, error_message: str, using
         if current is None:
             raise SessionNotFoundError(session_id)
         if current != target:
-            raise InvalidTransitionError(found.get().pk, str(current), str(target))
+            raise InvalidTransitionError(session_id, current.value, target.value)
         return
-    logger.info("Session %s status: %s", session_id, target)
-    values = {"session_id": str(session_id), "status": target}
+    canonical = event.session.session_id
+    logger.info("Session %s status: %s", canonical, target)
+    values = {"session_id": canonical, "status": target}
     announce(status_changed, GenerationSession, using, **values)
     if target in _ENDINGS:
         announce(_ENDINGS[target], GenerationSession, using, **values)

@@ -3,8 +3,10 @@
 from collections import defaultdict
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
+from session_mgmt.models import Job
 from tests.concurrency.work import create_jobs
 from tests.processes import in_processes
 
@@ -12,10 +14,19 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_racing_processes_create_one_job_for_each_target():
-    from session_mgmt.models import Job
+    race(processes=8 if connection.vendor == "postgresql" else 4, keys=500)
 
-    processes, keys = (8, 500) if connection.vendor == "postgresql" else (4, 500)
-    answers = in_processes(create_jobs, [[number, keys] for number in range(processes)])
+
+@pytest.mark.skipif(
+    "sqlite" in settings.DATABASES["default"]["ENGINE"], reason="SQLite has one isolation level"
+)
+@pytest.mark.parametrize("isolation", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_so_they_do_at_higher_isolation_levels_and_nobody_gets_an_error(isolation):
+    race(processes=4, keys=100, isolation=isolation)
+
+
+def race(processes, keys, isolation=None):
+    answers = in_processes(create_jobs, [[number, keys, isolation] for number in range(processes)])
 
     jobs_of = defaultdict(set)
     creators_of = defaultdict(int)

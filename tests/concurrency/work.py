@@ -6,14 +6,20 @@ import time
 from tests.processes import started_at
 
 
-def create_jobs(number, keys):
+def create_jobs(number, keys, isolation=None):
     """Ask for a job for each of `keys` targets.
 
     All processes begin each block of targets at the same moment, each in an order of its own;
     without that the first one would stay ahead, and the others would find everything done.
     """
+    from django.db import connection
+
     from session_mgmt.models import Job
 
+    if isolation:
+        with connection.cursor() as cursor:
+            level = f"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {isolation}"
+            cursor.execute(level)
     targets = [f"target-{key}" for key in range(keys)]
     order = random.Random(number)
     blocks = [targets[start : start + 25] for start in range(0, keys, 25)]

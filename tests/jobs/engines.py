@@ -18,3 +18,16 @@ class ImpatientEngine:
             return False
         self.delivered.append(job_id)
         return True
+
+
+class PickyEngine:
+    """Refuses one job."""
+
+    delivered: ClassVar[list[int]] = []
+    refused: ClassVar[int | None] = None
+
+    def deliver(self, job_id, using, *, priority, run_after):
+        if job_id == self.refused:
+            raise RuntimeError("engine is down")
+        self.delivered.append(job_id)
+        return True

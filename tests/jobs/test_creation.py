@@ -4,7 +4,7 @@ import pytest
 from django.db import transaction
 
 from session_mgmt import GenerationRequest, InvalidInputError, JobStatus
-from session_mgmt.models import Job
+from session_mgmt.models import GenerationSession, Job
 from session_mgmt.sessions import session_manager
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +75,9 @@ def test_other_targets_and_types_have_runs_of_their_own():
         ({"parameters": {"a": float("nan")}}, "parameters"),
         ({"check_statuses": []}, "check_statuses"),
         ({"check_statuses": "pending"}, "check_statuses"),
+        ({"check_statuses": 5}, "check_statuses"),
+        ({"session": "x"}, "session"),
+        ({"session": GenerationSession()}, "session"),
         ({"check_statuses": ["waiting"]}, "check_statuses"),
         ({"max_retries": -1}, "max_retries"),
         ({"max_retries": "3"}, "max_retries"),

@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 from django.core.management import call_command
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 from django_tasks_db.models import DBTaskResult
 
 from session_mgmt import JobStatus
 from session_mgmt.jobs import rescue_jobs, run_job
 from session_mgmt.models import Job
-from tests.jobs.engines import ImpatientEngine
+from tests.jobs.engines import ImpatientEngine, PickyEngine
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,6 +23,12 @@ def make(job_type="echo", **options):
 
 def delivered():
     return [result.args_kwargs["args"][0] for result in DBTaskResult.objects.all()]
+
+
+def long_waited(hours=1):
+    """As if the jobs had been created, and the engine told, hours ago."""
+    ago = Now() - timedelta(hours=hours)
+    Job.objects.update(dispatched_at=ago, updated_at=ago)
 
 
 def let_lease_run_out():
@@ -47,7 +54,7 @@ def test_a_job_whose_message_was_lost_is_sent_again_once():
     job = make()
     DBTaskResult.objects.all().delete()
     assert rescue_jobs().redispatched == 0, "it was dispatched a moment ago"
-    Job.objects.update(dispatched_at=Now() - timedelta(hours=1))
+    long_waited()
     assert rescue_jobs().redispatched == 1
     assert rescue_jobs().redispatched == 0
     assert delivered() == [job.pk]
@@ -120,3 +127,31 @@ def test_an_engine_that_cannot_wait_gets_the_job_from_a_rescue_when_it_is_due(se
     Job.objects.update(run_after=Now() - timedelta(seconds=1))
     assert rescue_jobs().redispatched == 1
     assert ImpatientEngine.delivered == [job.pk, job.pk]
+
+
+def test_a_job_that_waits_behind_others_is_not_sent_once_a_minute():
+    make()
+    sent = 0
+    for _ in range(480):
+        # Six minutes pass: all that was noted lies that much further back.
+        step = timedelta(minutes=6)
+        Job.objects.update(
+            dispatched_at=F("dispatched_at") - step, updated_at=F("updated_at") - step
+        )
+        sent += rescue_jobs().redispatched
+    assert 5 <= sent <= 12, "two days of waiting"
+
+
+def test_one_refused_job_does_not_keep_the_others_waiting(settings, caplog):
+    settings.SESSION_MGMT = {"JOB_ENGINE": "tests.jobs.engines.PickyEngine"}
+    PickyEngine.delivered.clear()
+    jobs = [Job.objects.create_if_not_exists("echo", target)[0] for target in "abc"]
+    PickyEngine.refused = jobs[0].pk
+    PickyEngine.delivered.clear()
+    Job.objects.update(dispatched_at=None)
+    assert rescue_jobs().redispatched == 2
+    assert PickyEngine.delivered == [job.pk for job in jobs[1:]]
+    assert "engine is down" in caplog.text
+    assert Job.objects.get(dispatched_at=None) == jobs[0], "it is tried in the next pass"
+    PickyEngine.refused = None
+    assert rescue_jobs().redispatched == 1

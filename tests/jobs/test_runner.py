@@ -112,10 +112,8 @@ def test_a_failed_attempt_waits_and_the_last_one_fails_for_good(session):
     job.refresh_from_db()
     assert (job.status, job.attempt) == (JobStatus.FAILED, 2)
     failed = session_manager.get_session(session.pk)
-    assert (failed.status, failed.error_message) == (
-        GenerationStatus.FAILED,
-        "ValueError: bad luck",
-    )
+    assert failed.status is GenerationStatus.FAILED
+    assert failed.error_message == f"Job {job.pk} failed in attempt 2."
 
 
 def test_the_handler_says_how_often_unless_the_job_does(register):
@@ -126,6 +124,60 @@ def test_the_handler_says_how_often_unless_the_job_does(register):
     job = make("strict")
     run_job(job.pk)
     assert Job.objects.get().status is JobStatus.FAILED
+
+
+class UnreadableError(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+def test_an_error_whose_text_cannot_be_read_ends_the_attempt_as_well(register):
+    def fail(job):
+        raise UnreadableError
+
+    register("unreadable", fail, max_retries=0)
+    run_job(make("unreadable").pk)
+    job = Job.objects.get()
+    assert job.status is JobStatus.FAILED
+    assert job.error_message == "UnreadableError, whose text cannot be read (RuntimeError)"
+
+
+def test_what_an_earlier_attempt_complained_of_is_gone_when_the_job_completes(register):
+    def fail_once(job):
+        if job.job.attempt == 1:
+            raise ValueError
+
+    register("fail_once", fail_once)
+    job = make("fail_once")
+    run_job(job.pk)
+    Job.objects.update(run_after=None)
+    run_job(job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.error_message) == (JobStatus.COMPLETED, "")
+
+
+def test_a_scene_without_a_session_is_an_error_not_a_loss(register):
+    register("scene", lambda job: job.save_scene(ScenePrompt(scene_number=1)), max_retries=0)
+    run_job(make("scene").pk)
+    job = Job.objects.get()
+    assert job.status is JobStatus.FAILED
+    assert "SessionNotFoundError" in job.error_message
+
+
+def test_the_last_of_several_jobs_ends_their_session(session):
+    jobs = [Job.objects.create_if_not_exists("echo", target, session=session)[0] for target in "ab"]
+    run_job(jobs[0].pk)
+    assert session_manager.get_session(session.pk).status is GenerationStatus.PROCESSING
+    run_job(jobs[1].pk)
+    assert session_manager.get_session(session.pk).status is GenerationStatus.COMPLETED
+
+
+def test_a_message_that_came_too_early_is_sent_again(register):
+    job = make("raise_error")
+    run_job(job.pk)
+    assert Job.objects.get().dispatched_at is not None
+    assert run_job(job.pk) is False
+    assert Job.objects.get().dispatched_at is None
 
 
 @pytest.mark.parametrize("message", ["a\x00b", "\ud800", "x" * 100_000])

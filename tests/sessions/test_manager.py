@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.utils import timezone
 from pydantic import ValidationError
@@ -61,12 +62,14 @@ def test_another_manager_sees_what_the_first_has_done(session_id):
 
 @pytest.mark.parametrize("bad_id", BAD_IDS)
 def test_an_unknown_or_malformed_id_gives_the_answers_of_the_seed(manager, bad_id):
+    other, _ = Job.objects.create_if_not_exists("without a session", "1")
     assert manager.get_session(bad_id) is None
     assert manager.update_session_status(bad_id, GenerationStatus.FAILED) is False
     assert manager.update_session_progress(bad_id, 1, 2, "") is False
     assert manager.add_scene_to_session(bad_id, ScenePrompt(scene_number=1)) is False
     assert manager.set_session_scenes(bad_id, []) is False
     assert manager.remove_session(bad_id) is False
+    assert Job.objects.get() == other
     with pytest.raises(SessionNotFoundError):
         manager.transition_to(bad_id, GenerationStatus.FAILED)
     assert not Scene.objects.exists()
@@ -104,6 +107,8 @@ def test_a_refused_move_raises_with_both_statuses(manager, session_id):
     assert (caught.value.current, caught.value.requested) == ("completed", "processing")
     with pytest.raises(InvalidInputError, match="status: 'lost' is not one of pending"):
         manager.transition_to(session_id, "lost")
+    with pytest.raises(InvalidInputError, match="error_message: must be a text"):
+        manager.update_session_status(session_id, GenerationStatus.FAILED, ValueError("x"))
 
 
 def test_a_failure_keeps_its_message_cleaned_and_its_time(manager, session_id):
@@ -148,8 +153,19 @@ def test_set_scenes_replaces_all_of_them(manager, session_id):
     assert manager.get_session(session_id).scenes == []
 
 
+def test_scenes_may_come_from_a_generator(manager, session_id):
+    manager.set_session_scenes(session_id, (ScenePrompt(scene_number=n) for n in (1, 2)))
+    assert [scene.scene_number for scene in manager.get_session(session_id).scenes] == [1, 2]
+
+
 @pytest.mark.parametrize(
-    "scenes", [["x"], [None], [ScenePrompt(scene_number=1), ScenePrompt(scene_number=1)]]
+    "scenes",
+    [
+        ["x"],
+        [None],
+        [ScenePrompt(scene_number=1), ScenePrompt(scene_number=1)],
+        [ScenePrompt(scene_number=1).model_copy(update={"title": "a\x00"})],
+    ],
 )
 def test_bad_scenes_change_nothing(manager, session_id, scenes):
     manager.add_scene_to_session(session_id, ScenePrompt(scene_number=9))
@@ -228,10 +244,14 @@ class TestIdempotentStart:
     def test_without_a_key_every_start_is_a_new_session(self, manager):
         assert manager.start(REQUEST).pk != manager.start(REQUEST).pk
 
-    @pytest.mark.parametrize("key", ["\x00", "x" * 201])
+    @pytest.mark.parametrize("key", ["\x00", "x" * 201, 5, b"k"])
     def test_a_bad_key_is_refused(self, manager, key):
         with pytest.raises(InvalidInputError, match="idempotency_key: "):
             manager.start(REQUEST, idempotency_key=key)
+
+    def test_an_owner_that_was_never_saved_is_refused(self, manager):
+        with pytest.raises(InvalidInputError, match="owner: must be a saved user"):
+            manager.start(REQUEST, owner=AnonymousUser())
 
     def test_something_else_than_a_request_is_refused(self, manager):
         with pytest.raises(InvalidInputError, match="request: must be a GenerationRequest"):
@@ -274,6 +294,11 @@ class TestSignals:
             "session_removed",
         ]
         assert {session for _, session in heard} == {session_id}
+
+    def test_the_id_is_announced_as_the_session_spells_it(self, manager, heard):
+        session_id = manager.create_session(REQUEST)
+        manager.update_session_status(f"urn:uuid:{session_id.upper()}", GenerationStatus.CANCELLED)
+        assert heard[1:] == [("status_changed", session_id), ("session_cancelled", session_id)]
 
     def test_nothing_is_announced_when_the_transaction_rolls_back(self, manager, heard):
         with pytest.raises(RuntimeError), transaction.atomic():

@@ -7,8 +7,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from session_mgmt import JobStatus
+from session_mgmt import GenerationRequest, JobStatus
 from session_mgmt.models import GenerationSession, Job, Scene
+from session_mgmt.sessions import session_manager
 from tests.processes import ROOT, environment, running, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,7 +51,7 @@ def test_on_a_terminal_it_draws_a_bar(story_file, tmp_path):
             return True
 
     out = Terminal()
-    call_command("storyboard", story_file, scenes="2", out=tmp_path / "board", stdout=out)
+    call_command("storyboard", story_file, num_scenes="2", out=tmp_path / "board", stdout=out)
     assert "2/2" in out.getvalue()
     assert "\r" in out.getvalue()
 
@@ -95,6 +96,19 @@ def test_the_exit_code_is_that_of_the_process(story_file, tmp_path):
     assert (missing.returncode, "story: No such file" in missing.stderr) == (2, True)
     unknown = run("--resume", "nonsense", "--out", tmp_path / "board")
     assert (unknown.returncode, "resume: no session nonsense" in unknown.stderr) == (2, True)
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_stored(story_file, tmp_path):
+    (tmp_path / "board").write_text("a file")
+    done = run(story_file, "--out", tmp_path / "board" / "inside")
+    assert (done.returncode, "out: Not a directory" in done.stderr) == (2, True)
+    assert not GenerationSession.objects.exists()
+
+
+def test_resuming_a_session_that_nothing_works_on_says_so(tmp_path):
+    session = session_manager.start(GenerationRequest(story_text="x"))
+    done = run("--resume", session.pk, "--out", tmp_path / "board")
+    assert (done.returncode, "Nothing works on this session." in done.stderr) == (1, True)
 
 
 def test_a_killed_run_is_resumed_and_no_scene_is_made_twice(story_file, tmp_path):

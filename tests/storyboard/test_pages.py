@@ -5,7 +5,9 @@ import zipfile
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.files.storage import default_storage
 from django.urls import reverse
+from django.utils.html import escape
 from PIL import Image
 
 from session_mgmt.jobs import run_job
@@ -65,8 +67,9 @@ def test_pressing_start_twice_starts_once(client, person, story):
 def test_going_back_and_changing_the_story_starts_another(client, person, story):
     first = post(client, story, key="from-the-form")
     second = post(client, story + "They slept.", key="from-the-form")
+    again = post(client, story + "They slept.", key="from-the-form")
     assert first.status_code == second.status_code == 302
-    assert first.url != second.url
+    assert first.url != second.url == again.url
 
 
 def test_a_shipped_story_can_be_picked(client, person):
@@ -134,6 +137,7 @@ def test_hostile_text_is_shown_as_text(client, person, story_text):
     session = started(post(client, story_text, num_scenes=1))
     run_job(Job.objects.get().pk)
     page = client.get(f"/boards/{session.pk}/")
+    assert escape(story_text).encode() in page.content
     assert b"<script>alert" not in page.content
 
 
@@ -148,6 +152,16 @@ def test_a_board_is_nobody_elses(client, person, story, name):
     assert client.get(url).status_code == 404
     client.logout()
     assert client.get(url).status_code == 302
+
+
+def test_a_picture_that_the_storage_lost_is_missing_not_an_error(client, person, story):
+    session = started(post(client, story))
+    run_job(Job.objects.get().pk)
+    default_storage.delete(session.scenes[0].metadata["picture"])
+    assert client.get(f"/boards/{session.pk}/scenes/1.png").status_code == 404
+    assert client.get(f"/boards/{session.pk}/scenes/2.png").status_code == 200
+    assert client.get(f"/boards/{session.pk}/scenes/9.png").status_code == 404
+    assert client.get(f"/boards/{session.pk}/storyboard.zip").status_code == 404
 
 
 def test_an_unfinished_board_cannot_be_downloaded(client, person, story):

@@ -7,7 +7,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from django.core.management.base import BaseCommand
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import Error as DatabaseError
 
 from session_mgmt.jobs import rescue_jobs
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -14,14 +13,9 @@ from example_project.storyboard.forms import StoryForm
 from example_project.storyboard.progress_line import ProgressLine
 from example_project.storyboard.run_here import run_to_the_end
 from example_project.storyboard.services import board_files, start_storyboard
-from session_mgmt.schemas import MediaType
+from session_mgmt.schemas import GenerationRequest, MediaType
 from session_mgmt.sessions import session_manager
 from session_mgmt.states import GenerationStatus
-
-if TYPE_CHECKING:
-    from django.core.management.base import CommandParser
-
-    from session_mgmt.models import GenerationSession
 
 __all__ = ["Command"]
 
@@ -37,43 +31,44 @@ class Command(BaseCommand):
         source = parser.add_mutually_exclusive_group(required=True)
         source.add_argument("story", nargs="?", help="a text file in UTF-8, - for standard input")
         source.add_argument("--resume", metavar="ID", help="go on with a session that was cut off")
-        parser.add_argument("--scenes", default="6", help="how many (default: %(default)s)")
-        parser.add_argument("--media", default="cinematic", help=f"one of {', '.join(MediaType)}")
+        parser.add_argument("--scenes", dest="num_scenes", default="6", help="default: %(default)s")
+        looks = ", ".join(MediaType)
+        parser.add_argument("--media", dest="media_type", default="cinematic", help=looks)
         parser.add_argument("--out", type=Path, required=True, help="folder for the files")
 
     def handle(self, *, story: str | None, resume: str | None, out: Path, **options: str) -> None:
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             raise CommandError("The tables are not there yet; run: python manage.py migrate")
-        session = _started(story, options) if story else session_manager.get_session(resume)
-        if session is None:
-            raise _bad("resume", f"no session {resume}")
+        wanted = _wanted(story, options) if story else None
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _bad("out", f"{error.strerror}: {out}") from None
+        session = start_storyboard(wanted) if wanted else session_manager.get_session(resume)
+        if session is None:
+            raise _bad("resume", f"no session {resume}")
         self.stdout.write(f"Session {session.session_id}")
         with ProgressLine(session, self.stdout) as line:
             ended = run_to_the_end(session, line.show)
         if ended is None or ended.status != GenerationStatus.COMPLETED:
-            raise CommandError(ended.error_message if ended else "The session was removed.")
+            raise CommandError((ended and ended.error_message) or "Nothing works on this session.")
         for name, content in board_files(ended):
             (out / name).write_bytes(content)
         self.stdout.write(f"{ended.request_data.num_scenes} scenes in {out / 'index.html'}")
 
 
-def _started(story: str, options: dict[str, str]) -> GenerationSession:
+def _wanted(story: str, options: dict[str, str]) -> GenerationRequest:
     try:
         text = (sys.stdin.buffer.read() if story == "-" else Path(story).read_bytes()).decode()
     except OSError as error:
         raise _bad("story", f"{error.strerror}: {story}") from None
     except UnicodeDecodeError as error:
         raise _bad("story", f"not UTF-8 text at byte {error.start}") from None
-    wanted = {"story_text": text, "media_type": options["media"], "num_scenes": options["scenes"]}
-    form = StoryForm(wanted)
+    form = StoryForm({**options, "story_text": text})
     for field, problems in form.errors.items():
         raise _bad(field, " ".join(map(str, problems)))
-    return start_storyboard(form.request)
+    return form.request
 
 
 def _bad(field: str, problem: str) -> CommandError:
