@@ -63,7 +63,7 @@ def _redispatch(job: Job) -> bool:
         return False
     try:
         dispatch(won[0])
-    except Exception:
+    except Exception:  # whatever the engine raised: the job must be told to it again
         row.filter(status=JobStatus.PENDING).update(dispatched_at=None)
         raise
     return True
@@ -74,6 +74,6 @@ def _logged(step: Callable[[Job], bool], job: Job) -> bool:
         return step(job)
     except DatabaseError:
         raise  # the database is away: so it is for every other job
-    except Exception:
+    except Exception:  # an engine may raise anything; the other jobs do not wait for it
         logger.exception("Job %s could not be rescued", job.pk)
         return False

@@ -75,10 +75,9 @@ class SessionManager:
             OperationalError: with SQLSTATE 40001, at REPEATABLE READ or SERIALIZABLE, when another
                 start under this key won a race; run the transaction again.
         """
-        session, _ = start_session(
+        return start_session(
             request, owner=owner, idempotency_key=idempotency_key or "", using=self.using
         )
-        return session
 
     def create_session(self, request: GenerationRequest) -> str:
         """Start a session and return its id."""

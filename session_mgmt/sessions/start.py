@@ -24,47 +24,50 @@ _MAX_KEY: Final = 200
 
 def start_session(
     request: GenerationRequest, *, owner: AbstractBaseUser | None, idempotency_key: str, using: str
-) -> tuple[GenerationSession, bool]:
+) -> GenerationSession:
     """Create a session, or return the one that this key already started (see SessionManager)."""
-    if not isinstance(request, GenerationRequest):
-        raise InvalidInputError(
-            "request", f"must be a GenerationRequest, not {type(request).__name__}"
-        )
-    if not isinstance(idempotency_key, str):
-        raise InvalidInputError("idempotency_key", f"must be a text, not {idempotency_key!r}")
-    checked_text("idempotency_key", idempotency_key, _MAX_KEY)
-    if owner is not None and owner.pk is None:
-        raise InvalidInputError("owner", f"must be a saved user, not {owner!r}")
-    fingerprint = _fingerprint(request)
-    if idempotency_key and (found := _find(owner, idempotency_key, fingerprint, using)):
-        return found, False
+    _check(request, owner, idempotency_key)
     new = GenerationSession(
         owner=owner,  # type: ignore[misc] # the project names its user model
         request_data=request,
         idempotency_key=idempotency_key,
-        request_fingerprint=fingerprint,
+        request_fingerprint=_fingerprint(request),
         last_event=1,
     )
+    if idempotency_key and (found := _with_key_of(new, using)):
+        return found
     with transaction.atomic(using=using):
         # A rival's insert is waited for and then ignored; an error would end the transaction.
         GenerationSession.objects.using(using).bulk_create(
             [new], ignore_conflicts=bool(idempotency_key)
         )
-        first = _find(owner, idempotency_key, fingerprint, using) if idempotency_key else new
-        if first is not None and first.pk != new.pk:
-            return first, False
-        SessionEvent.objects.using(using).create(session=new, seq=1, kind="session_created")
-        announce(session_created, GenerationSession, using, session_id=new.session_id)
-    return new, True
+        first = _with_key_of(new, using) if idempotency_key else new
+        if first is None:
+            # The rival's session was removed before it could be read: the key is free again.
+            return start_session(request, owner=owner, idempotency_key=idempotency_key, using=using)
+        if first.pk == new.pk:
+            SessionEvent.objects.using(using).create(session=new, seq=1, kind="session_created")
+            announce(session_created, GenerationSession, using, session_id=new.session_id)
+    return first
 
 
-def _find(
-    owner: AbstractBaseUser | None, key: str, fingerprint: str, using: str
-) -> GenerationSession | None:
-    sessions = GenerationSession.objects.using(using).filter(idempotency_key=key)
-    found = sessions.filter(owner_id=owner.pk if owner else None).first()
-    if found is not None and found.request_fingerprint != fingerprint:
-        raise IdempotencyConflictError(key, found.pk)
+def _check(request: object, owner: AbstractBaseUser | None, key: object) -> None:
+    if not isinstance(request, GenerationRequest):
+        raise InvalidInputError(
+            "request", f"must be a GenerationRequest, not {type(request).__name__}"
+        )
+    if not isinstance(key, str):
+        raise InvalidInputError("idempotency_key", f"must be a text, not {key!r}")
+    checked_text("idempotency_key", key, _MAX_KEY)
+    if owner is not None and owner.pk is None:
+        raise InvalidInputError("owner", f"must be a saved user, not {owner!r}")
+
+
+def _with_key_of(new: GenerationSession, using: str) -> GenerationSession | None:
+    sessions = GenerationSession.objects.using(using).filter(idempotency_key=new.idempotency_key)
+    found = sessions.filter(owner_id=new.owner_id).first()
+    if found is not None and found.request_fingerprint != new.request_fingerprint:
+        raise IdempotencyConflictError(new.idempotency_key, found.pk)
     return found
 
 
