@@ -127,7 +127,8 @@ def test_a_new_project_with_the_wheel_checks_migrates_and_keeps_a_session(
         settings.read_text(encoding="utf-8") + "\nimport django\n"
         "INSTALLED_APPS += ['session_mgmt', 'django_tasks_db']\n"
         "INSTALLED_APPS += ['django_tasks'] if django.VERSION < (6, 0) else []\n"
-        "TASKS = {'default': {'BACKEND': 'django_tasks_db.DatabaseBackend'}}\n",
+        "TASKS = {'default': {'BACKEND': 'django_tasks_db.DatabaseBackend'}}\n"
+        "DATABASES['default']['OPTIONS'] = {'transaction_mode': 'IMMEDIATE', 'timeout': 30}\n",
         encoding="utf-8",
     )
     run(python, "-W", "error", "manage.py", "check", "--fail-level", "WARNING", cwd=outside)
