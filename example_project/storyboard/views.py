@@ -55,11 +55,11 @@ def home(request: PersonsRequest) -> HttpResponse:
     form = StoryForm(request.POST)
     if not form.is_valid():
         return _home(request, form, status=400)
-    # With the request in it: who goes back and changes the story starts another one.
-    key = f"{form.cleaned_data['key']}:{form.request.model_dump_json()}"
-    session = start_storyboard(
-        form.request, owner=request.user, idempotency_key=sha256(key.encode()).hexdigest()
-    )
+    key = form.cleaned_data["key"]
+    if key:
+        # With the request in it: who goes back and changes the story starts another one.
+        key = sha256(f"{key}:{form.request.model_dump_json()}".encode()).hexdigest()
+    session = start_storyboard(form.request, owner=request.user, idempotency_key=key)
     return redirect("storyboard:board", session_id=session.pk)
 
 

@@ -64,6 +64,10 @@ def test_pressing_start_twice_starts_once(client, person, story):
     assert Job.objects.count() == GenerationSession.objects.count() == 1
 
 
+def test_a_program_that_sends_no_key_starts_one_each_time(client, person, story):
+    assert post(client, story).url != post(client, story).url
+
+
 def test_going_back_and_changing_the_story_starts_another(client, person, story):
     first = post(client, story, key="from-the-form")
     second = post(client, story + "They slept.", key="from-the-form")
