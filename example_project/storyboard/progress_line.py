@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from tqdm import tqdm
@@ -18,21 +19,26 @@ if TYPE_CHECKING:
 
 __all__ = ["ProgressLine"]
 
+_logger = logging.getLogger("session_mgmt")
+
 
 class ProgressLine:
     """Follow one session, from this process's own signals and from what `show` is given."""
 
     def __init__(self, session: GenerationSession, out: OutputWrapper) -> None:
         self._session_id = session.session_id
+        self._total = session.request_data.num_scenes
         self._out = out
+        self._log_level = _logger.level
         self._last: ProgressUpdate | None = None
         self._bar: tqdm[NoReturn] | None = None
-        if out.isatty():
-            self._bar = tqdm(
-                total=session.request_data.num_scenes, unit="scene", file=out, dynamic_ncols=True
-            )
 
     def __enter__(self) -> Self:
+        if self._out.isatty():
+            # The bar stays on its line: no line ends of the command's, no log lines in between.
+            self._out.ending = ""
+            _logger.setLevel(logging.WARNING)
+            self._bar = tqdm(total=self._total, unit="scene", file=self._out, dynamic_ncols=True)
         progress_updated.connect(self._receive, weak=False)
         return self
 
@@ -45,6 +51,8 @@ class ProgressLine:
         progress_updated.disconnect(self._receive)
         if self._bar is not None:
             self._bar.close()
+            self._out.ending = "\n"
+            _logger.setLevel(self._log_level)
 
     def show(self, progress: ProgressUpdate | None) -> None:
         """Show a step, once."""

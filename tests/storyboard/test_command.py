@@ -52,8 +52,12 @@ def test_on_a_terminal_it_draws_a_bar(story_file, tmp_path):
 
     out = Terminal()
     call_command("storyboard", story_file, num_scenes="2", out=tmp_path / "board", stdout=out)
-    assert "2/2" in out.getvalue()
-    assert "\r" in out.getvalue()
+    first, *_, bar, last = out.getvalue().splitlines()
+    assert first.startswith("Session ")
+    assert bar.startswith("Finished: 100%")
+    assert "2/2" in bar
+    assert last.startswith("2 scenes in ")
+    assert out.getvalue().count("\n") == 3, "the bar stays on one line"
 
 
 BAD = {
