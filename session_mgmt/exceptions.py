@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 __all__ = [
+    "AlreadyCommittedError",
+    "CommitOutcomeUnknownError",
     "ConfigurationError",
     "IdempotencyConflictError",
     "InvalidInputError",
@@ -81,6 +83,38 @@ class IdempotencyConflictError(SessionManagerError):
         )
         self.idempotency_key = idempotency_key
         self.session_id = session_id
+
+
+class CommitOutcomeUnknownError(SessionManagerError):
+    """The connection was lost while a write was being committed; it may have happened or not.
+
+    Doing it again may do it twice. With a token the same call may be made again, see
+    `run_in_transaction`; without one, look whether it is there.
+
+    Attributes:
+        token: the token of the work, or None.
+    """
+
+    def __init__(self, token: str | None = None) -> None:
+        remedy = (
+            "look whether it is there before you do it again, or give the work a token"
+            if token is None
+            else f"call again with the token {token!r}"
+        )
+        super().__init__(f"The database did not say whether it has committed; {remedy}")
+        self.token = token
+
+
+class AlreadyCommittedError(SessionManagerError):
+    """Work with this token has been committed by another call; there is nothing left to do.
+
+    Attributes:
+        token: the token of the work.
+    """
+
+    def __init__(self, token: str) -> None:
+        super().__init__(f"The work with the token {token!r} has been committed before")
+        self.token = token
 
 
 class LeaseLostError(SessionManagerError):

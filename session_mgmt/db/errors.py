@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Fault", "cause_of", "classify", "describe"]
+__all__ = ["Fault", "cause_of", "chain", "classify", "describe"]
 
 _TRANSIENT: Final = frozenset({
     "40001",  # serialization failure, also at COMMIT
@@ -88,11 +88,15 @@ def _by_sqlstate(cause: BaseException) -> Fault:
 
 
 def _is_connection_error(cause: BaseException) -> bool:
-    # SQLite's own OperationalError always has a code, so it does not come here.
     return isinstance(cause, OperationalError | InterfaceError) or any(
         parent.__name__ == "OperationalError" and parent.__module__.startswith("psycopg")
         for parent in type(cause).__mro__
     )
+
+
+def _is_sqlite_error(error: BaseException) -> bool:
+    # Python's own half of the module raises errors without a code, also an OperationalError.
+    return type(error).__module__ == "sqlite3"
 
 
 def cause_of(error: BaseException) -> BaseException | None:
@@ -101,15 +105,16 @@ def cause_of(error: BaseException) -> BaseException | None:
     Only `__cause__` is followed: `__context__` is what was being handled, not the reason.
     """
     known = None
-    for candidate in _chain(error):
-        if hasattr(candidate, "sqlstate") or hasattr(candidate, "sqlite_errorcode"):
+    for candidate in chain(error):
+        if hasattr(candidate, "sqlstate") or _is_sqlite_error(candidate):
             return candidate
         if isinstance(candidate, DjangoDatabaseError):
             known = candidate
     return known
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and, one after another, what caused it."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -120,13 +125,23 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def describe(error: BaseException) -> str:
     """Return one line for a log: the server's main message without the rows that it quotes.
 
-    Neither connection parameters nor the values of a row appear in it.
+    Neither a password nor the values of a row appear in it. The host, the user and the database may
+    when no connection was made.
     """
     cause = cause_of(error)
     if cause is None:
         return type(error).__name__
     message = getattr(getattr(cause, "diag", None), "message_primary", None)
-    if message is None:
+    if _quotes_values(cause):
+        message = type(cause).__name__
+    elif message is None:
         message = next(iter(str(cause).strip().splitlines()), "") or type(cause).__name__
     state = getattr(cause, "sqlstate", None)
     return f"{message} [{state}]" if state else message
+
+
+def _quotes_values(cause: BaseException) -> bool:
+    """Tell whether even the main message may hold a value: invalid input syntax for ...: "it"."""
+    if _is_sqlite_error(cause) and not hasattr(cause, "sqlite_errorcode"):
+        return True  # could not decode to UTF-8 column ... with text ...
+    return any(parent.__name__ == "DataError" for parent in type(cause).__mro__)

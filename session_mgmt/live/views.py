@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.db import transaction
 from django.http import Http404, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -13,12 +14,14 @@ from session_mgmt.live.permissions import visible_session
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from django.http import HttpRequest
+    from django.db import transaction
+from django.http import HttpRequest
 
 __all__ = ["snapshot"]
 
 
 @never_cache
+@transaction.non_atomic_requests
 @require_safe
 def snapshot(request: HttpRequest, session_id: UUID) -> JsonResponse:
     """Return the session's status and progress as JSON; one query after the login.

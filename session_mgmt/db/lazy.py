@@ -1,0 +1,174 @@
+"""A transaction that begins with the first query: without one it costs nothing, not a connection.
+
+Django's `atomic` needs a connection to begin. Here the connection object is told that a transaction
+is open before it is, so that an `atomic` of the code inside becomes a savepoint. All of Django's
+ways to the database call `ensure_connection` or `close_if_health_check_failed` first; those two are
+replaced on this one object until the first call, which connects and really begins.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import connections
+from django.db.transaction import TransactionManagementError
+
+from session_mgmt.db.block import Block
+from session_mgmt.db.broken import is_broken, raise_if_broken
+from session_mgmt.db.outage import connecting
+from session_mgmt.db.witness import in_transaction, wrote_nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["LazyTransaction"]
+
+_WAYS_IN: Final = ("ensure_connection", "close_if_health_check_failed")
+
+
+class _State(enum.Enum):
+    PROMISED = "promised"
+    BEGUN = "begun"
+    ENDED = "ended"
+
+
+class LazyTransaction:
+    """One transaction on one database for the thread that makes it.
+
+    Inside somebody's transaction, as in a test case, it is a savepoint and begins at once.
+
+    Attributes:
+        wrote: whether a statement inside may have changed anything.
+    """
+
+    def __init__(self, using: str) -> None:
+        self._connection = connections[using]
+        self._block = Block(using)
+        self._failure: BaseException | None = None
+        self._state = _State.ENDED
+        self.wrote = False
+        if in_transaction(self._connection):
+            self._block.begin()
+            self._begun()
+        else:
+            self._promise()
+
+    def is_broken(self) -> bool:
+        """Tell whether it can only be rolled back."""
+        if self._state is _State.ENDED:
+            return False
+        return self._failure is not None or is_broken(self._block.alias)
+
+    def check(self) -> None:
+        """Refuse to commit what cannot be saved.
+
+        Raises:
+            TransactionManagementError: an error was swallowed, or a block inside is still open.
+        """
+        if self._state is _State.ENDED:
+            return
+        if self._connection.atomic_blocks[-1:] != [self._block]:
+            raise TransactionManagementError(
+                f"A transaction on {self._block.alias!r} was still open when the request ended; "
+                "await the tasks that opened it"
+            )
+        if self._failure is not None:
+            raise TransactionManagementError(
+                f"The database {self._block.alias!r} could not be used, and that was swallowed"
+            ) from self._failure
+        raise_if_broken(self._block.alias)
+
+    def commit(self) -> None:
+        """End it for good; what `on_commit` registered runs and is logged if it fails.
+
+        Raises:
+            TransactionManagementError: a swallowed error made saving impossible.
+            CommitOutcomeUnknownError: the connection was lost during COMMIT.
+        """
+        state = self._end()
+        connection = self._connection
+        hooks: list[Any] = connection.run_on_commit  # Any: the stubs leave out `robust`
+        connection.run_on_commit = [(ids, hook, True) for ids, hook, _ in hooks]  # type: ignore[misc]
+        if state is _State.BEGUN:
+            self._block.commit()
+        elif state is _State.PROMISED:
+            connection.run_and_clear_commit_hooks()
+
+    def rollback(self) -> None:
+        """Take everything back, blocks that are still open inside included; harmless twice."""
+        state = self._end()
+        connection = self._connection
+        if state is _State.BEGUN and self._block in connection.atomic_blocks:
+            while connection.atomic_blocks[-1] is not self._block:
+                connection.atomic_blocks[-1].__exit__(TransactionManagementError, None, None)
+            self._block.rollback()
+        elif state is _State.PROMISED:
+            connection.run_on_commit = []
+
+    def _end(self) -> _State:
+        state, self._state = self._state, _State.ENDED
+        if state is _State.PROMISED:
+            self._withdraw()
+        elif state is _State.BEGUN:
+            self._connection.execute_wrappers.remove(self._watch)
+        return state
+
+    def _promise(self) -> None:
+        connection = self._connection
+        connection.in_atomic_block = True
+        connection.commit_on_exit = True
+        connection.needs_rollback = False
+        connection.atomic_blocks.insert(0, self._block)
+        for name in _WAYS_IN:
+            setattr(connection, name, self._begin)
+        self._state = _State.PROMISED
+
+    def _withdraw(self) -> None:
+        connection = self._connection
+        for name in _WAYS_IN:
+            delattr(connection, name)
+        connection.atomic_blocks.remove(self._block)
+        connection.in_atomic_block = False
+        if connection.closed_in_transaction:  # close() believed in the transaction
+            connection.connection = None
+            connection.closed_in_transaction = connection.needs_rollback = False
+
+    def _begin(self) -> None:
+        connection = self._connection
+        self._withdraw()
+        # Connecting forgets what was noted meanwhile: hooks, and blocks without a savepoint.
+        hooks, blocks, ids = (
+            connection.run_on_commit, connection.atomic_blocks, connection.savepoint_ids
+        )  # fmt: skip
+        connection.run_on_commit, connection.atomic_blocks, connection.savepoint_ids = [], [], []
+        try:
+            with connecting(connection):
+                self._block.begin()
+        except BaseException as error:
+            self._failure = error
+            connection.atomic_blocks = []
+            self._promise()  # what comes next must not run in autocommit
+            raise
+        else:
+            self._begun()
+        finally:
+            connection.run_on_commit += hooks
+            connection.atomic_blocks += blocks
+            connection.savepoint_ids += ids
+
+    def _begun(self) -> None:
+        self._state = _State.BEGUN
+        self._connection.execute_wrappers.append(self._watch)
+
+    def _watch(
+        self,
+        execute: Callable[..., Any],  # Any: as Django declares execute wrappers
+        sql: str,
+        params: Any,
+        many: bool,
+        context: dict[str, Any],
+    ) -> Any:
+        if not self.wrote and not wrote_nothing(sql):
+            self.wrote = True
+        return execute(sql, params, many, context)

@@ -1,0 +1,119 @@
+"""Watch the statements of an attempt, to know whether repeating it could do something twice.
+
+A decorator sees an exception come out of a function, but not whether a COMMIT came before it or
+was what failed. The statements tell. With T the transaction in which the last statement ran:
+
+1. A statement that failed inside T proves that T did not commit: its COMMIT was not sent.
+2. The server's own refusal (deadlock, serialization failure, lock timeout) proves that T was rolled
+   back, whether a statement or the COMMIT got it.
+3. A connection lost outside of any statement was lost while connecting or during COMMIT. If T wrote
+   nothing there is nothing to do twice; if it did, the outcome is unknown.
+4. A write in autocommit commits with the statement: done if it succeeded, unknown if it was lost.
+5. When a statement runs in another transaction than the one before, that one has ended. If it
+   wrote, it may have committed; from then on nothing proves that a repetition is harmless.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from django.db import connections
+
+from session_mgmt.db.errors import Fault, chain, classify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.transaction import Atomic
+
+__all__ = ["Witness", "in_transaction", "wrote_nothing"]
+
+_HARMLESS: Final = ("SELECT", "SHOW", "SET", "BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")
+
+
+def in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether a transaction of somebody else is open; the database is not asked."""
+    return connection.in_atomic_block or (
+        connection.connection is not None and not connection.autocommit
+    )
+
+
+def wrote_nothing(sql: str) -> bool:
+    """Tell whether a statement cannot have changed anything, by its first word.
+
+    A SELECT that calls a function with side effects is taken for a read.
+    """
+    return sql.lstrip(" \t\r\n(").upper().startswith(_HARMLESS)
+
+
+class Witness:
+    """Watch all of this thread's connections between `start` and `stop`."""
+
+    def __init__(self) -> None:
+        self._watches = [_Watch(connection) for connection in connections.all()]
+
+    @classmethod
+    def start(cls) -> Self | None:
+        """Begin to watch, or return None if a transaction is open, whose owner must repeat it."""
+        witness = cls()
+        if any(in_transaction(watch.connection) for watch in witness._watches):
+            return None
+        for watch in witness._watches:
+            watch.connection.execute_wrappers.append(watch)
+        return witness
+
+    def stop(self) -> None:
+        """Cease to watch."""
+        for watch in self._watches:
+            watch.connection.execute_wrappers.remove(watch)
+
+    def fault(self, error: BaseException) -> Fault:
+        """Classify what ended the attempt; PERMANENT if repeating could do something twice."""
+        fault = classify(error)
+        if fault is Fault.LOST_CONNECTION and any(w.is_uncertain(error) for w in self._watches):
+            return Fault.AMBIGUOUS_COMMIT
+        if any(watch.may_have_committed for watch in self._watches):
+            return Fault.PERMANENT
+        return fault
+
+
+class _Watch:
+    """What one connection did; an execute wrapper."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+        self.may_have_committed = False
+        self._transaction: Atomic | None = None
+        self._wrote = False
+        self._failed: BaseException | None = None
+
+    def __call__(
+        self,
+        execute: Callable[..., Any],  # Any: as Django declares execute wrappers
+        sql: str,
+        params: Any,
+        many: bool,
+        context: dict[str, Any],
+    ) -> Any:
+        blocks = self.connection.atomic_blocks
+        transaction = blocks[0] if blocks else None
+        if transaction is not self._transaction:
+            self.may_have_committed |= self._wrote
+            self._transaction, self._wrote = transaction, False
+        harmless = wrote_nothing(sql)
+        try:
+            result = execute(sql, params, many, context)
+        except Exception as error:
+            self._failed = error
+            self._wrote |= not harmless and transaction is None
+            raise
+        if not harmless:
+            self._wrote = True
+            self.may_have_committed |= transaction is None
+        return result
+
+    def is_uncertain(self, error: BaseException) -> bool:
+        """Tell whether a connection lost with this error may have committed what was written."""
+        failed_in_transaction = self._transaction is not None and self._failed in [*chain(error)]
+        return self._wrote and not self.may_have_committed and not failed_in_transaction

@@ -1,0 +1,95 @@
+"""The transactions of one request, one for each database that it uses."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, cast
+
+from django.core.exceptions import ImproperlyConfigured
+
+from session_mgmt.db.lazy import LazyTransaction
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
+    from django.http import HttpRequest
+
+__all__ = ["RequestTransaction"]
+
+logger = logging.getLogger(__name__)
+
+_KEY = "_session_mgmt_transaction"
+
+
+class RequestTransaction:
+    """Begin with each database's first query; end all of them together.
+
+    Databases commit one after the other. All are checked before the first one commits, and when one
+    fails those that are left are rolled back; what has committed before stays and is logged.
+    """
+
+    def __init__(self, aliases: Iterable[str]) -> None:
+        self._aliases = tuple(aliases)
+        self._open: dict[str, LazyTransaction] = {}
+
+    @classmethod
+    def attach(cls, request: HttpRequest, aliases: Iterable[str]) -> RequestTransaction:
+        """Make the request's own."""
+        transaction = cls(aliases)
+        setattr(request, _KEY, transaction)
+        transaction.begin()
+        return transaction
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> RequestTransaction:
+        """Return the request's own.
+
+        Raises:
+            ImproperlyConfigured: AtomicRequestMiddleware is not installed.
+        """
+        transaction = getattr(request, _KEY, None)
+        if transaction is None:
+            raise ImproperlyConfigured(
+                "This needs 'session_mgmt.middleware.AtomicRequestMiddleware' in MIDDLEWARE"
+            )
+        return cast(RequestTransaction, transaction)
+
+    @property
+    def can_restart(self) -> bool:
+        """Whether taking everything back now would lose nothing."""
+        return bool(self._open) and not any(one.wrote for one in self._open.values())
+
+    def begin(self) -> None:
+        """Promise a transaction on each database."""
+        for alias in self._aliases:
+            self._open[alias] = LazyTransaction(alias)
+
+    def is_broken(self) -> bool:
+        """Tell whether one of them can only be rolled back."""
+        return any(one.is_broken() for one in self._open.values())
+
+    def commit(self, only: Container[str] | None = None) -> None:
+        """Commit all, or some before a view that wants no transaction there.
+
+        Raises:
+            TransactionManagementError: a database error was swallowed; all is rolled back.
+            CommitOutcomeUnknownError: the connection was lost during a COMMIT.
+        """
+        ending = [alias for alias in self._open if only is None or alias in only]
+        committed: list[str] = []
+        try:
+            for alias in ending:
+                self._open[alias].check()
+            for alias in ending:
+                self._open.pop(alias).commit()
+                committed.append(alias)
+        except BaseException:
+            if committed:
+                logger.critical("Committed on %s, then failed; the rest is undone", committed)
+            self.rollback()
+            raise
+
+    def rollback(self) -> None:
+        """Take back what has not been committed; harmless twice."""
+        while self._open:
+            self._open.popitem()[1].rollback()
