@@ -4,6 +4,8 @@ Only names that need no app registry are exported here; models are in `session_m
 """
 
 from session_mgmt.exceptions import (
+    AlreadyCommittedError,
+    CommitOutcomeUnknownError,
     ConfigurationError,
     IdempotencyConflictError,
     InvalidInputError,
@@ -16,6 +18,8 @@ from session_mgmt.schemas import GenerationRequest, MediaType, ProgressUpdate, S
 from session_mgmt.states import GenerationStatus, JobStatus
 
 __all__ = [
+    "AlreadyCommittedError",
+    "CommitOutcomeUnknownError",
     "ConfigurationError",
     "GenerationRequest",
     "GenerationStatus",

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from django.db import connections, transaction
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from django.db import Error
 from django.db.transaction import Atomic, TransactionManagementError
 
 from session_mgmt.db.broken import raise_if_broken
 from session_mgmt.db.errors import Fault, classify
 from session_mgmt.db.witness import in_transaction
 from session_mgmt.exceptions import CommitOutcomeUnknownError
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
 __all__ = ["Block"]
 
@@ -17,24 +23,24 @@ class Block(Atomic):
     """A transaction, or a savepoint inside somebody's transaction.
 
     Attributes:
-        alias: the database.
+        connection: of the thread that made the block.
         outermost: whether its end is a real COMMIT.
         committed: whether that has happened; an error that comes later is of an on_commit hook.
     """
 
-    def __init__(self, using: str) -> None:
-        super().__init__(using, savepoint=True, durable=False)
-        self.alias = using
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        super().__init__(connection.alias, savepoint=True, durable=False)
+        self.connection = connection
         self.outermost = False
         self.committed = False
 
     def begin(self) -> None:
         """Open it, connecting if need be."""
-        self.outermost = not in_transaction(connections[self.alias])
+        self.outermost = not in_transaction(self.connection)
         self.__enter__()
         if self.outermost:
             # The first hook runs before another one can raise.
-            transaction.on_commit(self._note_commit, using=self.alias)
+            self.connection.on_commit(self._note_commit)
 
     def commit(self) -> None:
         """End it for good, or take everything back and raise.
@@ -44,10 +50,14 @@ class Block(Atomic):
             CommitOutcomeUnknownError: the connection was lost during the outermost COMMIT.
         """
         try:
-            raise_if_broken(self.alias)
+            raise_if_broken(self.connection)
         except TransactionManagementError:
             self.rollback()
             raise
+        self.finish()
+
+    def finish(self) -> None:
+        """Do as `commit` for a block that was found whole a moment ago."""
         try:
             self.__exit__(None, None, None)
         except Exception as error:
@@ -58,7 +68,9 @@ class Block(Atomic):
 
     def rollback(self) -> None:
         """Take everything back; a dead connection has done so by itself."""
-        self.__exit__(TransactionManagementError, None, None)
+        # Leaving, Django connects again; an error of that must not hide the one that led here.
+        with suppress(Error):
+            self.__exit__(TransactionManagementError, None, None)
 
     def _note_commit(self) -> None:
         self.committed = True

@@ -6,36 +6,37 @@ then answers ROLLBACK without an error, and Django reports success having saved 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from django.db import connections
 from django.db.transaction import TransactionManagementError
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
 __all__ = ["is_broken", "raise_if_broken"]
 
 _LIBPQ_INERROR: Final = 3
 
 
-def is_broken(using: str) -> bool:
+def is_broken(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether the open transaction can only be rolled back; the database is not asked."""
-    connection = connections[using]
     if connection.needs_rollback or connection.closed_in_transaction:
         return True
     driver = connection.connection
     if connection.vendor != "postgresql" or driver is None:
         return False
-    return bool(driver.closed or driver.info.transaction_status == _LIBPQ_INERROR)
+    return bool(driver.closed or driver.pgconn.transaction_status == _LIBPQ_INERROR)
 
 
-def raise_if_broken(using: str) -> None:
+def raise_if_broken(connection: BaseDatabaseWrapper) -> None:
     """Refuse to go on to a COMMIT that would silently save nothing.
 
     Raises:
         TransactionManagementError: a database error was swallowed, or the connection closed.
     """
-    if is_broken(using):
+    if is_broken(connection):
         raise TransactionManagementError(
-            f"Nothing can be saved in this transaction on {using!r}: a database error inside it "
-            "was swallowed, its connection was closed, or a rollback was asked for. Let the error "
+            f"Nothing can be saved in this transaction on {connection.alias!r}: a database "
+            "error inside it was swallowed, its connection was closed, or a rollback was asked for. Let the error "
             "out, or put the statement that may fail into a transaction.atomic() of its own."
         )

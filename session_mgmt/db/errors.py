@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Fault", "cause_of", "chain", "classify", "describe"]
+__all__ = ["Fault", "cause_of", "classify", "describe"]
 
 _TRANSIENT: Final = frozenset({
     "40001",  # serialization failure, also at COMMIT
@@ -96,7 +96,7 @@ def _is_connection_error(cause: BaseException) -> bool:
 
 def _is_sqlite_error(error: BaseException) -> bool:
     # Python's own half of the module raises errors without a code, also an OperationalError.
-    return type(error).__module__ == "sqlite3"
+    return hasattr(error, "sqlite_errorcode") or type(error).__module__ == "sqlite3"
 
 
 def cause_of(error: BaseException) -> BaseException | None:
@@ -105,7 +105,7 @@ def cause_of(error: BaseException) -> BaseException | None:
     Only `__cause__` is followed: `__context__` is what was being handled, not the reason.
     """
     known = None
-    for candidate in chain(error):
+    for candidate in _chain(error):
         if hasattr(candidate, "sqlstate") or _is_sqlite_error(candidate):
             return candidate
         if isinstance(candidate, DjangoDatabaseError):
@@ -113,7 +113,7 @@ def cause_of(error: BaseException) -> BaseException | None:
     return known
 
 
-def chain(error: BaseException | None) -> Iterator[BaseException]:
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an exception and, one after another, what caused it."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:

@@ -11,16 +11,15 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import connections
 from django.db.transaction import TransactionManagementError
 
 from session_mgmt.db.block import Block
 from session_mgmt.db.broken import is_broken, raise_if_broken
 from session_mgmt.db.outage import connecting
-from session_mgmt.db.witness import in_transaction, wrote_nothing
+from session_mgmt.db.witness import in_transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
 __all__ = ["LazyTransaction"]
 
@@ -34,31 +33,37 @@ class _State(enum.Enum):
 
 
 class LazyTransaction:
-    """One transaction on one database for the thread that makes it.
+    """One transaction on one connection, for the thread that it belongs to.
 
     Inside somebody's transaction, as in a test case, it is a savepoint and begins at once.
-
-    Attributes:
-        wrote: whether a statement inside may have changed anything.
     """
 
-    def __init__(self, using: str) -> None:
-        self._connection = connections[using]
-        self._block = Block(using)
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+        self._block = Block(connection)
         self._failure: BaseException | None = None
         self._state = _State.ENDED
-        self.wrote = False
         if in_transaction(self._connection):
             self._block.begin()
-            self._begun()
+            self._state = _State.BEGUN
         else:
             self._promise()
+
+    def wrote(self) -> bool:
+        """Ask the database whether anything has been written or locked inside."""
+        if self._state is not _State.BEGUN:
+            return False
+        if self._connection.vendor != "postgresql":
+            return True  # not known
+        with self._connection.cursor() as cursor:
+            cursor.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
+            return bool(cursor.fetchone()[0])
 
     def is_broken(self) -> bool:
         """Tell whether it can only be rolled back."""
         if self._state is _State.ENDED:
             return False
-        return self._failure is not None or is_broken(self._block.alias)
+        return self._failure is not None or is_broken(self._connection)
 
     def check(self) -> None:
         """Refuse to commit what cannot be saved.
@@ -70,14 +75,14 @@ class LazyTransaction:
             return
         if self._connection.atomic_blocks[-1:] != [self._block]:
             raise TransactionManagementError(
-                f"A transaction on {self._block.alias!r} was still open when the request ended; "
-                "await the tasks that opened it"
+                f"A transaction on {self._connection.alias!r} was still open when the request "
+                "ended; await the tasks that opened it"
             )
         if self._failure is not None:
             raise TransactionManagementError(
-                f"The database {self._block.alias!r} could not be used, and that was swallowed"
+                f"The database {self._connection.alias!r} could not be used, and that was swallowed"
             ) from self._failure
-        raise_if_broken(self._block.alias)
+        raise_if_broken(self._connection)
 
     def commit(self) -> None:
         """End it for good; what `on_commit` registered runs and is logged if it fails.
@@ -86,12 +91,17 @@ class LazyTransaction:
             TransactionManagementError: a swallowed error made saving impossible.
             CommitOutcomeUnknownError: the connection was lost during COMMIT.
         """
+        try:
+            self.check()
+        except TransactionManagementError:
+            self.rollback()
+            raise
         state = self._end()
         connection = self._connection
         hooks: list[Any] = connection.run_on_commit  # Any: the stubs leave out `robust`
         connection.run_on_commit = [(ids, hook, True) for ids, hook, _ in hooks]  # type: ignore[misc]
         if state is _State.BEGUN:
-            self._block.commit()
+            self._block.finish()
         elif state is _State.PROMISED:
             connection.run_and_clear_commit_hooks()
 
@@ -110,8 +120,6 @@ class LazyTransaction:
         state, self._state = self._state, _State.ENDED
         if state is _State.PROMISED:
             self._withdraw()
-        elif state is _State.BEGUN:
-            self._connection.execute_wrappers.remove(self._watch)
         return state
 
     def _promise(self) -> None:
@@ -143,32 +151,19 @@ class LazyTransaction:
         )  # fmt: skip
         connection.run_on_commit, connection.atomic_blocks, connection.savepoint_ids = [], [], []
         try:
-            with connecting(connection):
+            if connection.connection is not None and not connection.health_check_enabled:
                 self._block.begin()
+            else:
+                with connecting(connection):
+                    self._block.begin()
         except BaseException as error:
             self._failure = error
             connection.atomic_blocks = []
             self._promise()  # what comes next must not run in autocommit
             raise
         else:
-            self._begun()
+            self._state = _State.BEGUN
         finally:
             connection.run_on_commit += hooks
             connection.atomic_blocks += blocks
             connection.savepoint_ids += ids
-
-    def _begun(self) -> None:
-        self._state = _State.BEGUN
-        self._connection.execute_wrappers.append(self._watch)
-
-    def _watch(
-        self,
-        execute: Callable[..., Any],  # Any: as Django declares execute wrappers
-        sql: str,
-        params: Any,
-        many: bool,
-        context: dict[str, Any],
-    ) -> Any:
-        if not self.wrote and not wrote_nothing(sql):
-            self.wrote = True
-        return execute(sql, params, many, context)

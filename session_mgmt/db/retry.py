@@ -50,10 +50,10 @@ def db_retry(
 ) -> F | Callable[[F], F]:
     """Call a function again after a transient database error, for functions, methods, coroutines.
 
-    Usable bare, `@db_retry`, and with arguments. The function runs again only if it is proven that
-    the failed attempt committed nothing (see `db.witness`); what it did outside of the database
-    is done again. Inside somebody's transaction it is called once, and the error goes to whoever
-    owns that. An error that an inner `db_retry` gave up on is not tried again by an outer one.
+    Bare or with arguments. It runs again only if the failed attempt is proven to have committed
+    nothing (see `db.witness`); what it did outside of the database is done again. Inside somebody's
+    transaction it is called once, and the error goes to whoever owns that. What an inner `db_retry`
+    gave up on is not tried again by an outer one. From seed 002.
 
     Args:
         function: what to decorate.
@@ -61,15 +61,12 @@ def db_retry(
         initial_delay: seconds before the first repetition, 0.5.
         max_delay: the longest wait in seconds, 5.0; never more than the setting RETRY_MAX_DELAY.
         backoff: factor from one wait to the next, 2.0.
-        budget: seconds, 30; no repetition starts later than this after the first call.
-            What is left out comes from the settings RETRY_*, whose defaults these are.
+        budget: seconds, 30; no repetition starts later than this. The defaults are settings.
 
     Raises:
         CommitOutcomeUnknownError: the connection was lost where a write may have been committed.
         ConfigurationError: an argument is out of range.
         TypeError: what is decorated is not a function, or a generator.
-
-    From seed 002. To make a function one transaction as well, see `run_in_transaction`.
     """
     policy = Backoff(
         max_retries=max_retries,

@@ -174,7 +174,7 @@ class DbSession:
         await sync_to_async(self.__exit__)(exc_type, exc, traceback)
 
     def _begin(self) -> None:
-        self._block = _SessionBlock(self.alias)
+        self._block = _SessionBlock(self._connection)
         self._block.begin()
         _current.set(self._block)
 

@@ -42,8 +42,7 @@ def run_in_transaction(
         token: names this work, up to 200 characters; for example the id of the request.
         using: database alias.
 
-    Returns:
-        What the attempt that committed returned.
+    Returns what the attempt that committed returned.
 
     Raises:
         CommitOutcomeUnknownError: the connection was lost during COMMIT; with a token call again.
@@ -76,11 +75,11 @@ class _Unit(Generic[T]):
         self._using = using
         self._holder = uuid.uuid4().hex
         self._result: T
-        self._block = Block(using)
+        self._block = Block(connections[using])
         self._uncertain = False  # whether an earlier COMMIT may have happened
 
     def attempt(self) -> T:
-        self._block = Block(self._using)
+        self._block = Block(connections[self._using])
         self._block.begin()
         try:
             self._result = self.body()

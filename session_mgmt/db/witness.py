@@ -3,7 +3,8 @@
 A decorator sees an exception come out of a function, but not whether a COMMIT came before it or
 was what failed. The statements tell. With T the transaction in which the last statement ran:
 
-1. A statement that failed inside T proves that T did not commit: its COMMIT was not sent.
+1. A connection lost in a statement inside T proves that T did not commit: no COMMIT was sent. (The
+   error that comes out may be another one: Django connects again while it leaves the block.)
 2. The server's own refusal (deadlock, serialization failure, lock timeout) proves that T was rolled
    back, whether a statement or the COMMIT got it.
 3. A connection lost outside of any statement was lost while connecting or during COMMIT. If T wrote
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from django.db import connections
 
-from session_mgmt.db.errors import Fault, chain, classify
+from session_mgmt.db.errors import Fault, classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.transaction import Atomic
 
-__all__ = ["Witness", "in_transaction", "wrote_nothing"]
+__all__ = ["Witness", "in_transaction"]
 
 _HARMLESS: Final = ("SELECT", "SHOW", "SET", "BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")
 
@@ -39,7 +40,7 @@ def in_transaction(connection: BaseDatabaseWrapper) -> bool:
     )
 
 
-def wrote_nothing(sql: str) -> bool:
+def _wrote_nothing(sql: str) -> bool:
     """Tell whether a statement cannot have changed anything, by its first word.
 
     A SELECT that calls a function with side effects is taken for a read.
@@ -71,7 +72,7 @@ class Witness:
     def fault(self, error: BaseException) -> Fault:
         """Classify what ended the attempt; PERMANENT if repeating could do something twice."""
         fault = classify(error)
-        if fault is Fault.LOST_CONNECTION and any(w.is_uncertain(error) for w in self._watches):
+        if fault is Fault.LOST_CONNECTION and any(watch.is_uncertain() for watch in self._watches):
             return Fault.AMBIGUOUS_COMMIT
         if any(watch.may_have_committed for watch in self._watches):
             return Fault.PERMANENT
@@ -86,7 +87,7 @@ class _Watch:
         self.may_have_committed = False
         self._transaction: Atomic | None = None
         self._wrote = False
-        self._failed: BaseException | None = None
+        self._lost_inside = False
 
     def __call__(
         self,
@@ -100,20 +101,21 @@ class _Watch:
         transaction = blocks[0] if blocks else None
         if transaction is not self._transaction:
             self.may_have_committed |= self._wrote
-            self._transaction, self._wrote = transaction, False
-        harmless = wrote_nothing(sql)
+            self._transaction, self._wrote, self._lost_inside = transaction, False, False
+        harmless = _wrote_nothing(sql)
         try:
             result = execute(sql, params, many, context)
         except Exception as error:
-            self._failed = error
-            self._wrote |= not harmless and transaction is None
+            if transaction is None:
+                self._wrote |= not harmless
+            else:
+                self._lost_inside |= classify(error) is Fault.LOST_CONNECTION
             raise
         if not harmless:
             self._wrote = True
             self.may_have_committed |= transaction is None
         return result
 
-    def is_uncertain(self, error: BaseException) -> bool:
-        """Tell whether a connection lost with this error may have committed what was written."""
-        failed_in_transaction = self._transaction is not None and self._failed in [*chain(error)]
-        return self._wrote and not self.may_have_committed and not failed_in_transaction
+    def is_uncertain(self) -> bool:
+        """Tell whether a connection that was lost may have committed what was written."""
+        return self._wrote and not self.may_have_committed and not self._lost_inside

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, cast
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 
 from session_mgmt.db.lazy import LazyTransaction
 
@@ -54,15 +55,14 @@ class RequestTransaction:
             )
         return cast(RequestTransaction, transaction)
 
-    @property
     def can_restart(self) -> bool:
-        """Whether taking everything back now would lose nothing."""
-        return bool(self._open) and not any(one.wrote for one in self._open.values())
+        """Tell whether taking everything back now would lose nothing."""
+        return bool(self._open) and not any(one.wrote() for one in self._open.values())
 
     def begin(self) -> None:
         """Promise a transaction on each database."""
         for alias in self._aliases:
-            self._open[alias] = LazyTransaction(alias)
+            self._open[alias] = LazyTransaction(connections[alias])
 
     def is_broken(self) -> bool:
         """Tell whether one of them can only be rolled back."""
@@ -78,7 +78,7 @@ class RequestTransaction:
         ending = [alias for alias in self._open if only is None or alias in only]
         committed: list[str] = []
         try:
-            for alias in ending:
+            for alias in ending[1:]:  # the first one checks itself
                 self._open[alias].check()
             for alias in ending:
                 self._open.pop(alias).commit()

@@ -27,10 +27,9 @@ View = TypeVar("View", bound="Callable[..., Any]")  # Any: views keep their own 
 def atomic_request(*, retry: int) -> Callable[[View], View]:
     """Call a view again, in a fresh transaction, after a transient error before the commit.
 
-    Only with AtomicRequestMiddleware, only while nothing was written before the view was called,
-    and not while the database is away: that is answered at once. What the view does outside of the
-    database, as changing `request.session` in memory, is done at each attempt. A COMMIT that fails
-    is not repeated, it answers 503.
+    Only if nothing was written before the view was called, and not while the database is away: that
+    is answered at once. What the view does outside of the database, as changing `request.session`
+    in memory, is done at each call. A COMMIT that fails is not repeated, it answers 503.
 
     Args:
         retry: repetitions after the first call.
@@ -54,7 +53,7 @@ def atomic_request(*, retry: int) -> Callable[[View], View]:
 
         @functools.wraps(view)
         async def awrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            calls = _Calls(request, view, policy)
+            calls = await sync_to_async(_Calls)(request, view, policy)
             while True:
                 try:
                     return await view(request, *args, **kwargs)
@@ -73,7 +72,7 @@ class _Calls:
     def __init__(self, request: HttpRequest, view: Callable[..., Any], policy: Backoff) -> None:
         self._request = request
         self._transaction = RequestTransaction.of(request)
-        self._may_repeat = self._transaction.can_restart
+        self._may_repeat = self._transaction.can_restart()
         self._attempts = Attempts(getattr(view, "__name__", type(view).__name__), policy)
 
     def wait_after(self, error: Exception) -> float:
