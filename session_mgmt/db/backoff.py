@@ -11,6 +11,7 @@ from django.db import connections
 
 from session_mgmt.conf import get_settings
 from session_mgmt.db.errors import Fault, classify, describe
+from session_mgmt.db.witness import in_transaction
 from session_mgmt.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -115,9 +116,10 @@ def drop_dead_connections(error: BaseException) -> None:
     if classify(error) not in {Fault.LOST_CONNECTION, Fault.AMBIGUOUS_COMMIT}:
         return
     for connection in connections.all(initialized_only=True):
-        if connection.errors_occurred or connection.closed_in_transaction:
+        # Also one that looks good: leaving an atomic block, Django fetches the pool's next, unseen.
+        if not in_transaction(connection):
             connection.close()
-        _check_pool(connection)
+            _check_pool(connection)
 
 
 def _check_pool(connection: BaseDatabaseWrapper) -> None:

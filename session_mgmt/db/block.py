@@ -10,6 +10,7 @@ from django.db.transaction import Atomic, TransactionManagementError
 
 from session_mgmt.db.broken import raise_if_broken
 from session_mgmt.db.errors import Fault, classify
+from session_mgmt.db.outage import watch_pool
 from session_mgmt.db.witness import in_transaction
 from session_mgmt.exceptions import CommitOutcomeUnknownError
 
@@ -37,6 +38,7 @@ class Block(Atomic):
     def begin(self) -> None:
         """Open it, connecting if need be."""
         self.outermost = not in_transaction(self.connection)
+        watch_pool(self.connection)
         self.__enter__()
         if self.outermost:
             # The first hook runs before another one can raise.

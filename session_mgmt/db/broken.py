@@ -36,7 +36,7 @@ def raise_if_broken(connection: BaseDatabaseWrapper) -> None:
     """
     if is_broken(connection):
         raise TransactionManagementError(
-            f"Nothing can be saved in this transaction on {connection.alias!r}: a database "
-            "error inside it was swallowed, its connection was closed, or a rollback was asked for. Let the error "
+            f"Nothing can be saved in this transaction on {connection.alias!r}: an error inside it "
+            "was swallowed, its connection was closed, or a rollback was asked for. Let the error "
             "out, or put the statement that may fail into a transaction.atomic() of its own."
         )

@@ -9,7 +9,7 @@ from django.db import Error
 
 from session_mgmt.db.backoff import Attempts, Backoff, drop_dead_connections
 from session_mgmt.db.errors import Fault, classify
-from session_mgmt.db.outage import connecting
+from session_mgmt.db.outage import watch_pool
 from session_mgmt.db.witness import in_transaction
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def connect_patiently(connection: BaseDatabaseWrapper) -> None:
     attempts = Attempts("get_db_session", Backoff())
     while True:
         try:
-            with connecting(connection):
-                connection.ensure_connection()
+            watch_pool(connection)
+            connection.ensure_connection()
         except Error as error:
             wait = None if classify(error) is Fault.PERMANENT else attempts.wait_after(error)
             if wait is None:

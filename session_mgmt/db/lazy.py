@@ -151,7 +151,11 @@ class LazyTransaction:
         )  # fmt: skip
         connection.run_on_commit, connection.atomic_blocks, connection.savepoint_ids = [], [], []
         try:
-            if connection.connection is not None and not connection.health_check_enabled:
+            # A connection that is there and is not to be pinged needs no look-out.
+            if (
+                connection.connection is not None
+                and not connection.settings_dict["CONN_HEALTH_CHECKS"]
+            ):
                 self._block.begin()
             else:
                 with connecting(connection):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["connecting", "found_away", "log_once_a_second"]
+__all__ = ["connecting", "found_away", "log_once_a_second", "watch_pool"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +56,7 @@ def connecting(connection: BaseDatabaseWrapper) -> Iterator[None]:
             if now < _away_until.get(alias, now):
                 raise OperationalError(f"The database {alias!r} does not answer")
             _away_until[alias] = now + _PAUSE  # this caller looks for all
-    if connection.connection is None and connection.vendor == "postgresql":
-        _watch_pool(connection)
+    watch_pool(connection)
     try:
         yield
     except Error as error:
@@ -85,7 +84,10 @@ def _is_away(error: BaseException) -> bool:
     return classify(error) is Fault.LOST_CONNECTION and not is_busy
 
 
-def _watch_pool(connection: BaseDatabaseWrapper) -> None:
+def watch_pool(connection: BaseDatabaseWrapper) -> None:
+    """Let a connection's pool, if it has one, give up early when the server is gone."""
+    if connection.connection is not None or connection.vendor != "postgresql":
+        return
     pool: Any = getattr(connection, "pool", None)  # Any: psycopg is optional
     if pool is not None and "getconn" not in vars(pool):
         pool.getconn = _Patience(pool, pool.getconn)

@@ -11,6 +11,7 @@ from asgiref.sync import sync_to_async
 from django.db import DEFAULT_DB_ALIAS, Error, connections, models
 from django.db.transaction import TransactionManagementError
 
+from session_mgmt.db.backoff import drop_dead_connections
 from session_mgmt.db.block import Block
 from session_mgmt.db.connection import connect_patiently, release
 from session_mgmt.db.errors import describe
@@ -159,6 +160,7 @@ class DbSession:
             else:
                 logger.error("Database session error, rolling back: %s", describe(exc))
                 block.rollback()
+                drop_dead_connections(exc)
         finally:
             self._release()
 

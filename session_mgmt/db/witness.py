@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from django.db import connections
 
 from session_mgmt.db.errors import Fault, classify
+from session_mgmt.db.outage import watch_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,7 @@ class Witness:
         if any(in_transaction(watch.connection) for watch in witness._watches):
             return None
         for watch in witness._watches:
+            watch_pool(watch.connection)
             watch.connection.execute_wrappers.append(watch)
         return witness
 
