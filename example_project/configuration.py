@@ -8,25 +8,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import environ
+from session_mgmt.db.pool import database_config
 
 __all__ = ["database", "demo_secret_key"]
 
 
 def database(url: str, base_dir: Path) -> dict[str, Any]:
-    """Return the `DATABASES` entry for a URL; a relative SQLite path starts at `base_dir`."""
-    entry: dict[str, Any] = environ.Env.db_url_config(url)
-    if entry["ENGINE"] == "django.db.backends.sqlite3":
-        if entry["NAME"] != ":memory:":
-            entry["NAME"] = str(base_dir / entry["NAME"])
-        entry["OPTIONS"] = {
-            # A transaction that reads first and writes later would fail at once, not wait.
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 30,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
-        } | entry.get("OPTIONS", {})
-    else:
-        entry["CONN_HEALTH_CHECKS"] = True
+    """Return the `DATABASES` entry for a URL; a relative SQLite path starts at `base_dir`.
+
+    Each process keeps one connection and has 15 at most, so that the demo's four leave room on a
+    server that allows 100. The DB_POOL_* variables decide otherwise.
+    """
+    entry = database_config(os.environ | {"DATABASE_URL": url}, pool_size=1, max_overflow=14)
+    if entry["ENGINE"] == "django.db.backends.sqlite3" and entry["NAME"] != ":memory:":
+        entry["NAME"] = str(base_dir / entry["NAME"])
     return entry
 
 

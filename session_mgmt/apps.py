@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
-from django.core.checks import register
+from django.core.checks import Tags, register
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
-from session_mgmt.checks import check_settings, check_sqlite
+from session_mgmt.checks import (
+    check_middleware,
+    check_pool,
+    check_pool_size,
+    check_settings,
+    check_sqlite,
+)
 
 __all__ = ["SessionMgmtConfig"]
 
@@ -25,5 +31,8 @@ class SessionMgmtConfig(AppConfig):
 
         register(check_settings)
         register(check_sqlite)
+        register(check_pool)
+        register(check_pool_size, Tags.database)
+        register(check_middleware)
         dispatch.connect()
         autodiscover_modules("job_handlers")

@@ -18,7 +18,14 @@ from django.core.signals import setting_changed
 
 from session_mgmt.exceptions import ConfigurationError
 
-__all__ = ["SETTING", "AppSettings", "auth_user_model", "configuration_problems", "get_settings"]
+__all__ = [
+    "SETTING",
+    "AppSettings",
+    "auth_user_model",
+    "configuration_problems",
+    "get_settings",
+    "middleware",
+]
 
 SETTING: Final = "SESSION_MGMT"
 
@@ -184,6 +191,11 @@ def get_settings() -> AppSettings:
 def auth_user_model() -> str:
     """Return the label of the project's user model."""
     return django_settings.AUTH_USER_MODEL
+
+
+def middleware() -> list[str]:
+    """Return the dotted paths of the project's middleware, outermost first."""
+    return list(django_settings.MIDDLEWARE)
 
 
 def _forget(*, setting: str, **_: object) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 os.environ.setdefault("SECRET_KEY", "only-for-tests")
 os.environ.setdefault("DATABASE_URL", "sqlite:///var/test.sqlite3")
+os.environ.setdefault("DB_POOL_SIZE", "0")  # a pool's connections would keep the database alive
 
 from example_project.settings import *  # noqa: F403 # the environment comes first
 from example_project.settings import DATABASES, VAR_DIR
