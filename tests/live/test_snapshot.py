@@ -61,6 +61,7 @@ def test_the_owner_sees_status_and_progress(client, owner, session):
     assert last["last_event"] == 3
 
 
+@pytest.mark.django_db(transaction=True)  # else the request is a savepoint of the test
 def test_a_snapshot_is_one_query_after_the_login(client, owner, session, django_assert_num_queries):
     client.force_login(owner)
     with django_assert_num_queries(3):  # login session, user, session with its progress
