@@ -5,8 +5,10 @@ Only names that need no app registry are exported here; models are in `session_m
 
 from session_mgmt.exceptions import (
     AlreadyCommittedError,
+    BufferFullError,
     CommitOutcomeUnknownError,
     ConfigurationError,
+    FlushError,
     IdempotencyConflictError,
     InvalidInputError,
     InvalidTransitionError,
@@ -19,8 +21,10 @@ from session_mgmt.states import GenerationStatus, JobStatus
 
 __all__ = [
     "AlreadyCommittedError",
+    "BufferFullError",
     "CommitOutcomeUnknownError",
     "ConfigurationError",
+    "FlushError",
     "GenerationRequest",
     "GenerationStatus",
     "IdempotencyConflictError",

@@ -9,8 +9,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyCommittedError",
+    "BufferFullError",
     "CommitOutcomeUnknownError",
     "ConfigurationError",
+    "FlushError",
     "IdempotencyConflictError",
     "InvalidInputError",
     "InvalidTransitionError",
@@ -132,3 +134,31 @@ class LeaseLostError(SessionManagerError):
         )
         self.job_id = job_id
         self.attempt = attempt
+
+
+class BufferFullError(SessionManagerError):
+    """The value was not taken: too many others wait, and the database does not keep up.
+
+    Attributes:
+        buffer: name of the buffer.
+        using: alias of the database.
+    """
+
+    def __init__(self, buffer: str, using: str, max_pending: int) -> None:
+        super().__init__(
+            f"Buffer {buffer} holds {max_pending} items that database {using} has not taken yet"
+        )
+        self.buffer = buffer
+        self.using = using
+
+
+class FlushError(SessionManagerError):
+    """Not everything was written in time; what was not is kept and tried again.
+
+    Attributes:
+        waiting: how many items are not written.
+    """
+
+    def __init__(self, waiting: int, trouble: str) -> None:
+        super().__init__(f"{waiting} buffered items are not written yet: {trouble}")
+        self.waiting = waiting
