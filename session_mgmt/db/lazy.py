@@ -63,7 +63,9 @@ class LazyTransaction:
         """Tell whether it can only be rolled back."""
         if self._state is _State.ENDED:
             return False
-        return self._failure is not None or is_broken(self._connection)
+        return self._failure is not None or (
+            not self._is_closed_unused() and is_broken(self._connection)
+        )
 
     def check(self) -> None:
         """Refuse to commit what cannot be saved.
@@ -82,10 +84,14 @@ class LazyTransaction:
             raise TransactionManagementError(
                 f"The database {self._connection.alias!r} could not be used, and that was swallowed"
             ) from self._failure
-        raise_if_broken(self._connection)
+        if not self._is_closed_unused():
+            raise_if_broken(self._connection)
 
-    def commit(self) -> None:
+    def commit(self) -> bool:
         """End it for good; what `on_commit` registered runs and is logged if it fails.
+
+        Returns:
+            Whether there was anything to commit.
 
         Raises:
             TransactionManagementError: a swallowed error made saving impossible.
@@ -104,6 +110,7 @@ class LazyTransaction:
             self._block.finish()
         elif state is _State.PROMISED:
             connection.run_and_clear_commit_hooks()
+        return state is _State.BEGUN
 
     def rollback(self) -> None:
         """Take everything back, blocks that are still open inside included; harmless twice."""
@@ -114,7 +121,11 @@ class LazyTransaction:
                 connection.atomic_blocks[-1].__exit__(TransactionManagementError, None, None)
             self._block.rollback()
         elif state is _State.PROMISED:
-            connection.run_on_commit = []
+            connection.run_on_commit, connection.atomic_blocks = [], []
+            connection.savepoint_ids = []
+
+    def _is_closed_unused(self) -> bool:
+        return self._state is _State.PROMISED and self._connection.closed_in_transaction
 
     def _end(self) -> _State:
         state, self._state = self._state, _State.ENDED
@@ -140,10 +151,13 @@ class LazyTransaction:
         connection.in_atomic_block = False
         if connection.closed_in_transaction:  # close() believed in the transaction
             connection.connection = None
-            connection.closed_in_transaction = connection.needs_rollback = False
+        connection.closed_in_transaction = connection.needs_rollback = False
 
     def _begin(self) -> None:
         connection = self._connection
+        if not connection.closed_in_transaction:
+            # A rollback was asked for before there was anything; beginning would forget that.
+            connection.validate_no_broken_transaction()
         self._withdraw()
         # Connecting forgets what was noted meanwhile: hooks, and blocks without a savepoint.
         hooks, blocks, ids = (

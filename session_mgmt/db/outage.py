@@ -28,10 +28,11 @@ logger = logging.getLogger(__name__)
 
 _PAUSE: Final = 0.5  # seconds between two looks at a server that was away
 _GLANCE: Final = 0.75  # seconds that a pool may take before the server is asked
+_QUIET: Final = 2.0  # seconds without a line before a pool may say what it sees
 _BUSY: Final = frozenset({"53300"})  # the server is there
 
 _away_until: dict[str, float] = {}
-_last_line = -1.0
+_last_line = _last_of_pool = -1.0
 _lock = threading.Lock()
 
 
@@ -78,6 +79,24 @@ def log_once_a_second(error: BaseException) -> None:
     logger.error("Answering 503, the database is away: %s", describe(error))
 
 
+class _LessOften(logging.Filter):
+    """Holds a pool's warnings back: it has several for each of its attempts to connect."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        global _last_of_pool
+        if record.levelno != logging.WARNING:
+            return True
+        with _lock:
+            now = time.monotonic()
+            if now - max(_last_line, _last_of_pool) < _QUIET:
+                return False
+            _last_of_pool = now
+            return True
+
+
+_less_often: Final = _LessOften()
+
+
 def _is_away(error: BaseException) -> bool:
     cause = cause_of(error)
     is_busy = getattr(cause, "sqlstate", None) in _BUSY or type(cause).__name__ == "PoolTimeout"
@@ -91,6 +110,7 @@ def watch_pool(connection: BaseDatabaseWrapper) -> None:
     pool: Any = getattr(connection, "pool", None)  # Any: psycopg is optional
     if pool is not None and "getconn" not in vars(pool):
         pool.getconn = _Patience(pool, pool.getconn)
+        logging.getLogger("psycopg.pool").addFilter(_less_often)
 
 
 class _Patience:

@@ -57,5 +57,5 @@ def _page() -> str:
             get_language() or "en",
             gettext("Unavailable"),
             gettext("Unavailable for a moment"),
-            gettext("Nothing was changed. Please try again in a few seconds."),
+            gettext("The database does not answer. Please try again in a few seconds."),
         )

@@ -11,6 +11,7 @@ from django.db import Error, connections
 from session_mgmt.conf import get_settings
 from session_mgmt.db.connection import release
 from session_mgmt.exceptions import CommitOutcomeUnknownError
+from session_mgmt.middleware import converted
 from session_mgmt.middleware.answers import SAFE_METHODS, unavailable
 from session_mgmt.middleware.unit import RequestTransaction
 
@@ -40,7 +41,8 @@ class AtomicRequestMiddleware:
 
     Views under `transaction.non_atomic_requests` run without; with ATOMIC_SAFE_METHODS False so do
     GET, HEAD, OPTIONS and TRACE. Several databases commit one after the other, not as one. Put it
-    before the middleware that writes (sessions, messages) and after UpdateCacheMiddleware.
+    before the middleware that writes (sessions, messages) and after UpdateCacheMiddleware. An
+    exception that an inner middleware turns into an answer counts as that answer.
 
     From seeds 003 and 004.
     """
@@ -49,6 +51,7 @@ class AtomicRequestMiddleware:
     async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:  # Any: sync or async
+        converted.connect()
         self.get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
@@ -89,6 +92,9 @@ class AtomicRequestMiddleware:
     ) -> HttpResponseBase | None:
         """Roll back before the error handler runs; answer 503 when trying later may help."""
         RequestTransaction.of(request).rollback()
+        session = getattr(request, "session", None)
+        if session is not None:
+            session.modified = False  # or what the view put into it were saved with a 403 or 404
         return unavailable(request, exception)
 
     def _begin(self, request: HttpRequest) -> RequestTransaction:
@@ -107,7 +113,7 @@ class AtomicRequestMiddleware:
         failed = status >= 500 or (status >= 400 and get_settings().ROLLBACK_ON_4XX)
         if failed or (status >= 400 and transaction.is_broken()):
             transaction.rollback()
-            return response
+            return transaction.answer or response
         try:
             transaction.commit()
         except (Error, CommitOutcomeUnknownError) as error:

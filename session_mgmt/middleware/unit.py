@@ -9,11 +9,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from session_mgmt.db.lazy import LazyTransaction
+from session_mgmt.exceptions import CommitOutcomeUnknownError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
 
 __all__ = ["RequestTransaction"]
 
@@ -27,11 +28,15 @@ class RequestTransaction:
 
     Databases commit one after the other. All are checked before the first one commits, and when one
     fails those that are left are rolled back; what has committed before stays and is logged.
+
+    Attributes:
+        answer: takes the place of a 500 into which Django has turned an error.
     """
 
     def __init__(self, aliases: Iterable[str]) -> None:
         self._aliases = tuple(aliases)
         self._open: dict[str, LazyTransaction] = {}
+        self.answer: HttpResponse | None = None
 
     @classmethod
     def attach(cls, request: HttpRequest, aliases: Iterable[str]) -> RequestTransaction:
@@ -48,12 +53,17 @@ class RequestTransaction:
         Raises:
             ImproperlyConfigured: AtomicRequestMiddleware is not installed.
         """
-        transaction = getattr(request, _KEY, None)
+        transaction = cls.find(request)
         if transaction is None:
             raise ImproperlyConfigured(
                 "This needs 'session_mgmt.middleware.AtomicRequestMiddleware' in MIDDLEWARE"
             )
-        return cast(RequestTransaction, transaction)
+        return transaction
+
+    @classmethod
+    def find(cls, request: object) -> RequestTransaction | None:
+        """Return the request's own if it has one."""
+        return cast("RequestTransaction | None", getattr(request, _KEY, None))
 
     def can_restart(self) -> bool:
         """Tell whether taking everything back now would lose nothing."""
@@ -73,7 +83,7 @@ class RequestTransaction:
 
         Raises:
             TransactionManagementError: a database error was swallowed; all is rolled back.
-            CommitOutcomeUnknownError: the connection was lost during a COMMIT.
+            CommitOutcomeUnknownError: the connection was lost during a COMMIT, or not all failed.
         """
         ending = [alias for alias in self._open if only is None or alias in only]
         committed: list[str] = []
@@ -81,12 +91,14 @@ class RequestTransaction:
             for alias in ending[1:]:  # the first one checks itself
                 self._open[alias].check()
             for alias in ending:
-                self._open.pop(alias).commit()
-                committed.append(alias)
-        except BaseException:
-            if committed:
-                logger.critical("Committed on %s, then failed; the rest is undone", committed)
+                did_commit = self._open.pop(alias).commit()
+                committed += [alias] * did_commit
+        except BaseException as error:
             self.rollback()
+            if committed and isinstance(error, Exception):
+                logger.critical("Committed on %s, then failed; the rest is undone", committed)
+                # Whoever sent the request must not be told that nothing was done.
+                raise CommitOutcomeUnknownError from error
             raise
 
     def rollback(self) -> None:

@@ -33,7 +33,7 @@ def names():
         ("/raises/?what=404", 404, []),
         ("/raises/?what=403", 403, []),
         ("/handles/", 200, ["written"]),
-        ("/hook_fails/", 200, ["written"]),
+        ("/hook_fails/", 200, ["later hook", "written"]),
         ("/non_atomic/", 500, ["written"]),
         ("/hook_without_query/", 200, ["written"]),
         ("/aok/", 200, ["written"]),
@@ -58,12 +58,18 @@ def test_a_swallowed_error_is_never_a_success(client):
 
 def test_a_stream_is_sent_after_the_commit(client):
     response = client.get("/streams/")
-    assert b"".join(response.streaming_content) == b"False 1"
+    assert b"".join(response.streaming_content) == b"False False\n1"
 
 
 def test_a_view_without_a_query_takes_no_connection(client):
     connection.close()
     assert client.get("/no_query/").content == b"True"
+
+
+def test_an_exception_that_an_outer_middleware_answers_has_been_rolled_back(client, settings):
+    settings.MIDDLEWARE = ["tests.middleware.around.AnswerExceptions", *settings.MIDDLEWARE]
+    assert client.get("/raises/?swallow=200").status_code == 200
+    assert names() == []
 
 
 def test_a_4xx_is_rolled_back_where_the_setting_says_so(client, settings):
