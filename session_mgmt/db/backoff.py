@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.db import connections
 
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["Attempts", "Backoff", "drop_dead_connections"]
+__all__ = ["Attempts", "Backoff", "drop_dead_connections", "was_given_up"]
 
 logger = logging.getLogger("session_mgmt.db.retry")
+
+_GIVEN_UP: Final = "_session_mgmt_given_up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,11 @@ class Backoff:
         return time.monotonic() + budget
 
 
+def was_given_up(error: BaseException) -> bool:
+    """Tell whether somebody inside has tried this in vain, so that nobody outside does."""
+    return getattr(error, _GIVEN_UP, False)
+
+
 class Attempts:
     """Count the attempts at one piece of work.
 
@@ -94,6 +102,7 @@ class Attempts:
         wait = next(self._waits, None)
         if wait is None or time.monotonic() + wait > self._deadline:
             if self._allowed > 1:
+                setattr(error, _GIVEN_UP, True)
                 error.add_note(f"{self._name} was given up after {self._made} attempts.")
             return None
         logger.warning(
@@ -116,13 +125,21 @@ def drop_dead_connections(error: BaseException) -> None:
     if classify(error) not in {Fault.LOST_CONNECTION, Fault.AMBIGUOUS_COMMIT}:
         return
     for connection in connections.all(initialized_only=True):
-        # Also one that looks good: leaving an atomic block, Django fetches the pool's next, unseen.
-        if not in_transaction(connection):
+        if in_transaction(connection):
+            continue
+        pool = getattr(connection, "pool", None) if connection.vendor == "postgresql" else None
+        if connection.errors_occurred or (pool is not None and not _is_alive(connection)):
             connection.close()
-            _check_pool(connection)
+        if pool is not None and not pool.closed:
+            pool.check()
 
 
-def _check_pool(connection: BaseDatabaseWrapper) -> None:
-    pool = getattr(connection, "pool", None) if connection.vendor == "postgresql" else None
-    if pool is not None and not pool.closed:
-        pool.check()
+def _is_alive(connection: BaseDatabaseWrapper) -> bool:
+    # Leaving an atomic block, Django fetches the pool's next connection without a look at it.
+    driver = connection.connection
+    if driver is None:
+        return True
+    with suppress(Exception):  # the driver's, which is not imported for everybody
+        driver.execute("")
+        return True
+    return False

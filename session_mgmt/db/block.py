@@ -12,7 +12,7 @@ from session_mgmt.db.broken import raise_if_broken
 from session_mgmt.db.errors import Fault, classify
 from session_mgmt.db.outage import watch_pool
 from session_mgmt.db.witness import in_transaction
-from session_mgmt.exceptions import CommitOutcomeUnknownError
+from session_mgmt.exceptions import CommitOutcomeUnknownError, ConfigurationError
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -26,6 +26,7 @@ class Block(Atomic):
     Attributes:
         connection: of the thread that made the block.
         outermost: whether its end is a real COMMIT.
+        unknown: whether the answer to the COMMIT was lost.
         committed: whether that has happened; an error that comes later is of an on_commit hook.
     """
 
@@ -34,9 +35,19 @@ class Block(Atomic):
         self.connection = connection
         self.outermost = False
         self.committed = False
+        self.unknown = False
 
     def begin(self) -> None:
-        """Open it, connecting if need be."""
+        """Open it, connecting if need be.
+
+        Raises:
+            ConfigurationError: Django does not manage this database's transactions.
+        """
+        if not self.connection.settings_dict["AUTOCOMMIT"]:
+            raise ConfigurationError(
+                f"DATABASES[{self.connection.alias!r}]['AUTOCOMMIT'] is False, so that nothing "
+                "here would ever be committed; leave it out"
+            )
         self.outermost = not in_transaction(self.connection)
         watch_pool(self.connection)
         self.__enter__()
@@ -44,14 +55,30 @@ class Block(Atomic):
             # The first hook runs before another one can raise.
             self.connection.on_commit(self._note_commit)
 
+    def require_innermost(self) -> None:
+        """Refuse to end it while another block inside is open, or when it has been ended.
+
+        Raises:
+            TransactionManagementError: ending it now would end somebody else's.
+        """
+        if self.connection.atomic_blocks[-1:] != [self]:
+            raise TransactionManagementError(
+                "This transaction has been ended by somebody else"
+                if self not in self.connection.atomic_blocks
+                else "A transaction inside this one is still open; leave it, or await the task "
+                "that opened it, first"
+            )
+
     def commit(self) -> None:
         """End it for good, or take everything back and raise.
 
         Raises:
-            TransactionManagementError: a swallowed error made saving impossible.
+            TransactionManagementError: a swallowed error or a block left open inside made saving
+                impossible.
             CommitOutcomeUnknownError: the connection was lost during the outermost COMMIT.
         """
         try:
+            self.require_innermost()
             raise_if_broken(self.connection)
         except TransactionManagementError:
             self.rollback()
@@ -64,15 +91,17 @@ class Block(Atomic):
             self.__exit__(None, None, None)
         except Exception as error:
             lost = classify(error, committing=True) is Fault.AMBIGUOUS_COMMIT
-            if lost and self.outermost and not self.committed:
+            self.unknown = lost and self.outermost and not self.committed
+            if self.unknown:
                 raise CommitOutcomeUnknownError from error
             raise
 
     def rollback(self) -> None:
-        """Take everything back; a dead connection has done so by itself."""
+        """Take everything back, blocks left open inside included; nothing if it has ended."""
         # Leaving, Django connects again; an error of that must not hide the one that led here.
         with suppress(Error):
-            self.__exit__(TransactionManagementError, None, None)
+            while self in self.connection.atomic_blocks:
+                self.connection.atomic_blocks[-1].__exit__(TransactionManagementError, None, None)
 
     def _note_commit(self) -> None:
         self.committed = True

@@ -23,7 +23,11 @@ def is_broken(connection: BaseDatabaseWrapper) -> bool:
     if connection.needs_rollback or connection.closed_in_transaction:
         return True
     driver = connection.connection
-    if connection.vendor != "postgresql" or driver is None:
+    if driver is None:
+        return False
+    if connection.vendor == "sqlite":
+        return not driver.in_transaction  # a statement of its own ended it: ON CONFLICT ROLLBACK
+    if connection.vendor != "postgresql":
         return False
     return bool(driver.closed or driver.pgconn.transaction_status == _LIBPQ_INERROR)
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 from django.db import Error as DjangoDatabaseError
 from django.db import InterfaceError, OperationalError
 
+from session_mgmt.exceptions import CommitOutcomeUnknownError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,6 +34,7 @@ _LOST: Final = frozenset({
     "57P05",  # idle-session timeout ended the connection
 })  # fmt: skip
 _AMBIGUOUS: Final = frozenset({"08007", "40003"})  # the server itself does not know
+_SYNTAX_ERROR: Final = "42601"
 _SQLITE_BUSY_OR_LOCKED: Final = frozenset({5, 6})
 
 
@@ -61,6 +64,8 @@ def classify(error: BaseException, *, committing: bool = False) -> Fault:
         committing: it came from a COMMIT; a connection that was lost then is ambiguous, while a
             COMMIT that the server answered with a serialization failure has certainly not happened.
     """
+    if isinstance(error, CommitOutcomeUnknownError):
+        return Fault.AMBIGUOUS_COMMIT
     cause = cause_of(error)
     if cause is None:
         return Fault.PERMANENT
@@ -88,6 +93,8 @@ def _by_sqlstate(cause: BaseException) -> Fault:
 
 
 def _is_connection_error(cause: BaseException) -> bool:
+    if "number of parameters must be" in str(cause):
+        return False  # libpq refused to send them; the connection is as good as before
     return isinstance(cause, OperationalError | InterfaceError) or any(
         parent.__name__ == "OperationalError" and parent.__module__.startswith("psycopg")
         for parent in type(cause).__mro__
@@ -144,4 +151,6 @@ def _quotes_values(cause: BaseException) -> bool:
     """Tell whether even the main message may hold a value: invalid input syntax for ...: "it"."""
     if _is_sqlite_error(cause) and not hasattr(cause, "sqlite_errorcode"):
         return True  # could not decode to UTF-8 column ... with text ...
+    if getattr(cause, "sqlstate", None) == _SYNTAX_ERROR:
+        return True  # syntax error in tsquery: "it"
     return any(parent.__name__ == "DataError" for parent in type(cause).__mro__)

@@ -9,6 +9,7 @@ replaced on this one object until the first call, which connects and really begi
 from __future__ import annotations
 
 import enum
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.transaction import TransactionManagementError
@@ -16,13 +17,21 @@ from django.db.transaction import TransactionManagementError
 from session_mgmt.db.block import Block
 from session_mgmt.db.broken import is_broken, raise_if_broken
 from session_mgmt.db.outage import connecting
+from session_mgmt.db.ownership import SessionBlock
 from session_mgmt.db.witness import in_transaction
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.backends.utils import CursorWrapper
 
 __all__ = ["LazyTransaction"]
 
+logger = logging.getLogger(__name__)
+
+_REASON: Final = "rollback_exc"
+_SHORT_USE: Final = "temporary_connection"
 _WAYS_IN: Final = ("ensure_connection", "close_if_health_check_failed")
 
 
@@ -43,6 +52,13 @@ class LazyTransaction:
         self._block = Block(connection)
         self._failure: BaseException | None = None
         self._state = _State.ENDED
+        abandoned = [b for b in connection.atomic_blocks[:1] if isinstance(b, SessionBlock)]
+        if abandoned:
+            logger.critical(
+                "A session on %r was never closed; what it wrote is rolled back", connection.alias
+            )
+            abandoned[0].rollback()
+            connection.close()
         if in_transaction(self._connection):
             self._block.begin()
             self._state = _State.BEGUN
@@ -61,11 +77,12 @@ class LazyTransaction:
 
     def is_broken(self) -> bool:
         """Tell whether it can only be rolled back."""
-        if self._state is _State.ENDED:
-            return False
-        return self._failure is not None or (
-            not self._is_closed_unused() and is_broken(self._connection)
-        )
+        if self._state is _State.PROMISED:
+            closed_unused = self._connection.closed_in_transaction
+            return self._failure is not None or (
+                self._connection.needs_rollback and not closed_unused
+            )
+        return self._state is _State.BEGUN and is_broken(self._connection)
 
     def check(self) -> None:
         """Refuse to commit what cannot be saved.
@@ -84,7 +101,7 @@ class LazyTransaction:
             raise TransactionManagementError(
                 f"The database {self._connection.alias!r} could not be used, and that was swallowed"
             ) from self._failure
-        if not self._is_closed_unused():
+        if self.is_broken():
             raise_if_broken(self._connection)
 
     def commit(self) -> bool:
@@ -116,16 +133,11 @@ class LazyTransaction:
         """Take everything back, blocks that are still open inside included; harmless twice."""
         state = self._end()
         connection = self._connection
-        if state is _State.BEGUN and self._block in connection.atomic_blocks:
-            while connection.atomic_blocks[-1] is not self._block:
-                connection.atomic_blocks[-1].__exit__(TransactionManagementError, None, None)
+        if state is _State.BEGUN:
             self._block.rollback()
         elif state is _State.PROMISED:
             connection.run_on_commit, connection.atomic_blocks = [], []
             connection.savepoint_ids = []
-
-    def _is_closed_unused(self) -> bool:
-        return self._state is _State.PROMISED and self._connection.closed_in_transaction
 
     def _end(self) -> _State:
         state, self._state = self._state, _State.ENDED
@@ -138,20 +150,29 @@ class LazyTransaction:
         connection.in_atomic_block = True
         connection.commit_on_exit = True
         connection.needs_rollback = False
+        # That of an earlier request would be taken for the reason.
+        setattr(connection, _REASON, None)
         connection.atomic_blocks.insert(0, self._block)
         for name in _WAYS_IN:
             setattr(connection, name, self._begin)
+        setattr(connection, _SHORT_USE, self._temporary_connection)
         self._state = _State.PROMISED
 
     def _withdraw(self) -> None:
         connection = self._connection
         for name in _WAYS_IN:
             delattr(connection, name)
+        delattr(connection, _SHORT_USE)
         connection.atomic_blocks.remove(self._block)
         connection.in_atomic_block = False
         if connection.closed_in_transaction:  # close() believed in the transaction
             connection.connection = None
         connection.closed_in_transaction = connection.needs_rollback = False
+
+    def _temporary_connection(self) -> AbstractContextManager[CursorWrapper]:
+        # It closes what it has opened, which would be the connection of this transaction.
+        self._connection.ensure_connection()
+        return self._connection.temporary_connection()
 
     def _begin(self) -> None:
         connection = self._connection

@@ -10,15 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import Error, OperationalError
 
-from session_mgmt.db.errors import Fault, cause_of, classify, describe
+from session_mgmt.db.errors import Fault, classify, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 _PAUSE: Final = 0.5  # seconds between two looks at a server that was away
 _GLANCE: Final = 0.75  # seconds that a pool may take before the server is asked
 _QUIET: Final = 2.0  # seconds without a line before a pool may say what it sees
-_BUSY: Final = frozenset({"53300"})  # the server is there
+_ADDRESS: Final = ("host", "hostaddr", "port", "service", "dbname")
 
 _away_until: dict[str, float] = {}
 _last_line = _last_of_pool = -1.0
@@ -51,7 +51,7 @@ def connecting(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """
     alias = connection.alias
     until = _away_until.get(alias)
-    if until is not None:
+    if until is not None and connection.connection is None:
         with _lock:
             now = time.monotonic()
             if now < _away_until.get(alias, now):
@@ -61,7 +61,7 @@ def connecting(connection: BaseDatabaseWrapper) -> Iterator[None]:
     try:
         yield
     except Error as error:
-        if _is_away(error):
+        if _is_away(connection, error):
             _away_until[alias] = time.monotonic() + _PAUSE
         raise
     if until is not None:
@@ -97,10 +97,20 @@ class _LessOften(logging.Filter):
 _less_often: Final = _LessOften()
 
 
-def _is_away(error: BaseException) -> bool:
-    cause = cause_of(error)
-    is_busy = getattr(cause, "sqlstate", None) in _BUSY or type(cause).__name__ == "PoolTimeout"
-    return classify(error) is Fault.LOST_CONNECTION and not is_busy
+def _is_away(connection: BaseDatabaseWrapper, error: BaseException) -> bool:
+    """Tell a server that is away from one that is full, or refuses this user."""
+    if classify(error) is not Fault.LOST_CONNECTION or connection.vendor != "postgresql":
+        return False
+    return not _answers(connection.get_connection_params())
+
+
+def _answers(parameters: Mapping[str, Any]) -> bool:  # Any: psycopg is optional
+    from psycopg import pq
+    from psycopg.conninfo import make_conninfo
+
+    where = {key: parameters[key] for key in _ADDRESS if parameters.get(key)}
+    conninfo = make_conninfo("", **where, connect_timeout=2)
+    return pq.PGconn.ping(conninfo.encode()) == pq.Ping.OK
 
 
 def watch_pool(connection: BaseDatabaseWrapper) -> None:
@@ -137,14 +147,8 @@ class _Patience:
                     raise OperationalError("the server of the pool does not answer") from None
 
     def _server_answers(self) -> bool:
-        import psycopg
-
         with self._asking:
             if time.monotonic() - self._asked_at > 1.0:
-                self._answered = False
-                parameters = dict(self._pool.kwargs or {}) | {"connect_timeout": 2}
-                with suppress(psycopg.Error):
-                    self._pool.connection_class.connect(self._pool.conninfo, **parameters).close()
-                    self._answered = True
+                self._answered = _answers(self._pool.kwargs or {})
                 self._asked_at = time.monotonic()
             return self._answered

@@ -32,9 +32,9 @@ class SessionQuerySet(models.QuerySet[M]):
 
 def query_on(model: type[M], using: str) -> SessionQuerySet[M]:
     """Return the model's rows on a database, as its default manager selects them."""
-    rows = model._default_manager.using(using)
-    query_set = _with_filter_by(type(rows))
-    return cast(SessionQuerySet[M], query_set(model=model, query=rows.query.chain(), using=using))
+    rows = model._default_manager.using(using).all()
+    rows.__class__ = _with_filter_by(type(rows))  # it keeps what the manager has prepared
+    return cast(SessionQuerySet[M], rows)
 
 
 @cache

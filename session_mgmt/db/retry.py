@@ -6,12 +6,13 @@ import asyncio
 import functools
 import inspect
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
 
-from session_mgmt.db.backoff import Attempts, Backoff, drop_dead_connections
+from session_mgmt.db.backoff import Attempts, Backoff, drop_dead_connections, was_given_up
 from session_mgmt.db.errors import Fault
+from session_mgmt.db.uninterrupted import uninterrupted
 from session_mgmt.db.witness import Witness
 from session_mgmt.exceptions import CommitOutcomeUnknownError
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["db_retry"]
 
 F = TypeVar("F", bound="Callable[..., Any]")  # Any: the decorated function keeps its own types
-
-_GIVEN_UP: Final = "_session_mgmt_given_up"
 
 
 @overload
@@ -90,6 +89,8 @@ def _decorate(function: F, policy: Backoff) -> F:
 
 
 def _sync_wrapper(function: Callable[..., Any], policy: Backoff) -> Callable[..., Any]:
+    name = getattr(function, "__name__", type(function).__name__)
+
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         attempts = None
@@ -97,7 +98,7 @@ def _sync_wrapper(function: Callable[..., Any], policy: Backoff) -> Callable[...
             witness = Witness.start()
             if witness is None:
                 return function(*args, **kwargs)
-            attempts = attempts or Attempts(function.__name__, policy)
+            attempts = attempts or Attempts(name, policy)
             try:
                 return function(*args, **kwargs)
             except Exception as error:
@@ -112,35 +113,41 @@ def _sync_wrapper(function: Callable[..., Any], policy: Backoff) -> Callable[...
 def _async_wrapper(
     function: Callable[..., Awaitable[Any]], policy: Backoff
 ) -> Callable[..., Awaitable[Any]]:
+    name = getattr(function, "__name__", type(function).__name__)
+
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         attempts = None
         while True:
             # Connections belong to the thread in which the coroutine's database work runs.
-            witness = await sync_to_async(Witness.start)()
+            witness = await uninterrupted(Witness.start, _stop)
             if witness is None:
                 return await function(*args, **kwargs)
-            attempts = attempts or Attempts(function.__name__, policy)
+            attempts = attempts or Attempts(name, policy)
             try:
                 return await function(*args, **kwargs)
             except Exception as error:
                 wait = await sync_to_async(_wait_after)(error, witness, attempts)
             finally:
-                await sync_to_async(witness.stop)()
+                await uninterrupted(witness.stop)
             await asyncio.sleep(wait)
 
     return wrapper
 
 
+def _stop(witness: Witness | None) -> None:
+    if witness is not None:
+        witness.stop()
+
+
 def _wait_after(error: Exception, witness: Witness, attempts: Attempts) -> float:
     fault = witness.fault(error)
     drop_dead_connections(error)  # also after the last attempt, for whoever calls next
-    if fault is Fault.AMBIGUOUS_COMMIT:
+    if fault is Fault.AMBIGUOUS_COMMIT and not isinstance(error, CommitOutcomeUnknownError):
         raise CommitOutcomeUnknownError from error
-    if fault is Fault.PERMANENT or getattr(error, _GIVEN_UP, False):
+    if fault in {Fault.PERMANENT, Fault.AMBIGUOUS_COMMIT} or was_given_up(error):
         raise error
     wait = attempts.wait_after(error)
     if wait is None:
-        setattr(error, _GIVEN_UP, True)
         raise error
     return wait

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -12,10 +12,16 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections, models
 from django.db.transaction import TransactionManagementError
 
 from session_mgmt.db.backoff import drop_dead_connections
-from session_mgmt.db.block import Block
 from session_mgmt.db.connection import connect_patiently, release
 from session_mgmt.db.errors import describe
+from session_mgmt.db.ownership import (
+    SessionBlock,
+    innermost,
+    refuse_interleaving,
+    set_innermost,
+)
 from session_mgmt.db.queries import SessionQuerySet, query_on
+from session_mgmt.db.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -25,13 +31,6 @@ __all__ = ["DbSession", "get_db_session"]
 logger = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=models.Model)
-
-
-class _SessionBlock(Block):
-    """A session's own block, told from those of other code on the same connection."""
-
-
-_current: ContextVar[_SessionBlock | None] = ContextVar("session_mgmt_db_session", default=None)
 
 
 def get_db_session(using: str | None = None) -> DbSession:
@@ -62,8 +61,8 @@ class DbSession:
     def __init__(self, using: str | None = None) -> None:
         self.alias = using or DEFAULT_DB_ALIAS
         self._connection = connections[self.alias]
-        self._block: _SessionBlock | None = None
-        self._outer: _SessionBlock | None = None
+        self._block: SessionBlock | None = None
+        self._outer: object | None = None
         self._opened_connection = False
 
     def query(self, model: type[M]) -> SessionQuerySet[M]:
@@ -84,9 +83,11 @@ class DbSession:
 
         Raises:
             TransactionManagementError: an error was swallowed, nothing could be saved; rolled back.
+                Or a block inside is open, and nothing was done.
             CommitOutcomeUnknownError: the connection was lost during COMMIT.
         """
         block = self._owned()
+        block.require_innermost()
         self._block = None
         try:
             block.commit()
@@ -98,7 +99,10 @@ class DbSession:
 
     def rollback(self) -> None:
         """Undo everything since the last commit and begin anew."""
-        self._owned().rollback()
+        block = self._owned()
+        block.require_innermost()
+        self._block = None
+        block.rollback()
         self._begin()
 
     def savepoint(self) -> DbSession:
@@ -109,9 +113,12 @@ class DbSession:
     def close(self) -> None:
         """Undo what was not committed and give the connection back; harmless twice."""
         if self._block is not None:
-            block = self._leave()
+            self._connection.validate_thread_sharing()
+            block, self._block = self._block, None
+            if innermost(self.alias) is self:
+                set_innermost(self.alias, self._outer)
             block.rollback()
-            self._release()
+        self._release()
 
     async def aadd(self, instance: models.Model) -> None:
         """Do as `add`, from async code."""
@@ -119,26 +126,31 @@ class DbSession:
 
     async def acommit(self) -> None:
         """Do as `commit`, from async code."""
-        await sync_to_async(self.commit)()
+        await uninterrupted(self.commit)
 
     async def arollback(self) -> None:
         """Do as `rollback`, from async code."""
-        await sync_to_async(self.rollback)()
+        await uninterrupted(self.rollback)
 
     async def aclose(self) -> None:
         """Do as `close`, from async code."""
-        await sync_to_async(self.close)()
+        await uninterrupted(self.close)
 
     def open(self) -> Self:
         """Begin without a `with`; `close` must follow. For code that cannot be a block."""
         if self._block is not None:
             raise TransactionManagementError("This session is open already; make another one")
         self._connection = connections[self.alias]
-        self._refuse_interleaving()
+        refuse_interleaving(self._connection)
         self._opened_connection = self._connection.connection is None
-        self._outer = _current.get()
-        connect_patiently(self._connection)
-        self._begin()
+        self._outer = innermost(self.alias)
+        try:
+            connect_patiently(self._connection)
+            self._begin()
+        except BaseException:
+            self._release()
+            raise
+        set_innermost(self.alias, self)
         return self
 
     def __enter__(self) -> Self:
@@ -150,22 +162,25 @@ class DbSession:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._block is None:  # closed early, or its connection was lost for good
-            self._release()
-            return
-        block = self._leave()
-        try:
-            if exc is None:
-                block.commit()
-            else:
+        block = self._block
+        if block is None or exc is not None:
+            if block is not None and exc is not None:
                 logger.error("Database session error, rolling back: %s", describe(exc))
-                block.rollback()
+            self.close()  # harmless if it was closed early
+            if exc is not None:
                 drop_dead_connections(exc)
+            return
+        self._connection.validate_thread_sharing()
+        try:
+            block.commit()
         finally:
-            self._release()
+            self.close()
 
     async def __aenter__(self) -> Self:
-        return await sync_to_async(self.open)()
+        await uninterrupted(self.open, DbSession.close)
+        # What the thread has noted is seen by the task that waited for it alone.
+        set_innermost(self.alias, self)
+        return self
 
     async def __aexit__(
         self,
@@ -173,51 +188,30 @@ class DbSession:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await sync_to_async(self.__exit__)(exc_type, exc, traceback)
+        try:
+            await uninterrupted(partial(self.__exit__, exc_type, exc, traceback))
+        finally:
+            if innermost(self.alias) is self:
+                set_innermost(self.alias, self._outer)
 
     def _begin(self) -> None:
-        self._block = _SessionBlock(self._connection)
-        self._block.begin()
-        _current.set(self._block)
+        block = SessionBlock(self._connection, self)
+        block.begin()
+        self._block = block
 
-    def _opened(self) -> _SessionBlock:
+    def _opened(self) -> SessionBlock:
         if self._block is None:
             raise TransactionManagementError("This session is closed; open one with get_db_session")
         return self._block
 
-    def _owned(self) -> _SessionBlock:
+    def _owned(self) -> SessionBlock:
         block = self._opened()
         self._connection.validate_thread_sharing()
-        return block
-
-    def _leave(self) -> _SessionBlock:
-        """Forget the block, which must be the innermost one by now."""
-        block = self._owned()
-        self._block = None
-        _current.set(self._outer)
-        open_blocks = self._connection.atomic_blocks
-        if block in open_blocks and open_blocks[-1] is not block:
-            while open_blocks and open_blocks[-1] is not block:
-                open_blocks[-1].__exit__(TransactionManagementError, None, None)
-            block.rollback()
-            self._release()
-            raise TransactionManagementError(
-                "A transaction inside this session was still open when it ended, so all of it was "
-                "rolled back; await the tasks that use the session before you leave it"
-            )
+        if block not in self._connection.atomic_blocks:
+            block.require_innermost()
         return block
 
     def _release(self) -> None:
         if self._opened_connection:
             self._opened_connection = False
             release(self._connection)
-
-    def _refuse_interleaving(self) -> None:
-        blocks = [
-            block for block in self._connection.atomic_blocks if isinstance(block, _SessionBlock)
-        ]
-        if blocks and blocks[-1] is not _current.get():
-            raise TransactionManagementError(
-                "Another task has a session open on this connection; two that end in any order "
-                "would undo or commit each other's work. Await one before you open the next."
-            )

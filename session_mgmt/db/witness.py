@@ -6,12 +6,14 @@ was what failed. The statements tell. With T the transaction in which the last s
 1. A connection lost in a statement inside T proves that T did not commit: no COMMIT was sent. (The
    error that comes out may be another one: Django connects again while it leaves the block.)
 2. The server's own refusal (deadlock, serialization failure, lock timeout) proves that T was rolled
-   back, whether a statement or the COMMIT got it.
+   back, whether a statement or the COMMIT got it; unless T went on and committed, see 5.
 3. A connection lost outside of any statement was lost while connecting or during COMMIT. If T wrote
    nothing there is nothing to do twice; if it did, the outcome is unknown.
 4. A write in autocommit commits with the statement: done if it succeeded, unknown if it was lost.
-5. When a statement runs in another transaction than the one before, that one has ended. If it
-   wrote, it may have committed; from then on nothing proves that a repetition is harmless.
+5. When T commits, or a statement runs in another transaction than T, and T wrote, nothing proves
+   from then on that a repetition is harmless. A hook on T's commit tells of the first.
+
+Not seen is what goes around Django's `execute`: `cursor.copy()`, `callproc()`, the driver itself.
 """
 
 from __future__ import annotations
@@ -90,6 +92,7 @@ class _Watch:
         self._transaction: Atomic | None = None
         self._wrote = False
         self._lost_inside = False
+        self._marker = (set[str](), self._note_commit, True)
 
     def __call__(
         self,
@@ -101,9 +104,13 @@ class _Watch:
     ) -> Any:
         blocks = self.connection.atomic_blocks
         transaction = blocks[0] if blocks else None
-        if transaction is not self._transaction:
+        hooks: list[Any] = self.connection.run_on_commit  # Any: the stubs leave out `robust`
+        is_marked = self._marker in hooks
+        if transaction is not self._transaction or (transaction and not is_marked):
             self.may_have_committed |= self._wrote
             self._transaction, self._wrote, self._lost_inside = transaction, False, False
+        if transaction and not is_marked:
+            hooks.insert(0, self._marker)  # the first hook runs before another one can raise
         harmless = _wrote_nothing(sql)
         try:
             result = execute(sql, params, many, context)
@@ -117,6 +124,9 @@ class _Watch:
             self._wrote = True
             self.may_have_committed |= transaction is None
         return result
+
+    def _note_commit(self) -> None:
+        self.may_have_committed |= self._wrote
 
     def is_uncertain(self) -> bool:
         """Tell whether a connection that was lost may have committed what was written."""

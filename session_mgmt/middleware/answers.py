@@ -25,11 +25,14 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _RETRY_AFTER: Final = 2  # seconds
 
 
-def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse | None:
+def unavailable(
+    request: HttpRequest, error: BaseException, *, is_whole: bool
+) -> HttpResponse | None:
     """Return a 503 with Retry-After if the same request may be sent again; else None.
 
-    A project's own `503.html` is used if there is one. A request whose COMMIT was not answered may
-    have done its work, so only a safe method is invited to come again.
+    A client is invited to send the request again only if that is safe, or if the request was one
+    transaction as a whole. One whose COMMIT was not answered may have done its work, so for other
+    methods that is no 503. A project's own `503.html` is used if there is one.
     """
     if isinstance(error, CommitOutcomeUnknownError) and request.method not in SAFE_METHODS:
         return None
@@ -40,7 +43,9 @@ def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse | No
         logger.error("%s: transient database error, answering 503", request.path, exc_info=error)
     else:
         log_once_a_second(error)
-    response = HttpResponse(_page(), status=503, headers={"Retry-After": str(_RETRY_AFTER)})
+    response = HttpResponse(_page(), status=503)
+    if request.method in SAFE_METHODS or is_whole:
+        response["Retry-After"] = str(_RETRY_AFTER)
     # Django would log a line of its own for each of a storm of requests.
     response._has_been_logged = True  # type: ignore[attr-defined] # as Django's log_response sets
     return response

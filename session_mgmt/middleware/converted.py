@@ -42,4 +42,4 @@ def _find_answer(*, request: HttpRequest | None = None, **_: object) -> None:
     transaction = RequestTransaction.find(request)
     error = sys.exc_info()[1]
     if request is not None and transaction is not None and error is not None:
-        transaction.answer = unavailable(request, error)
+        transaction.answer = unavailable(request, error, is_whole=transaction.is_whole)

@@ -91,11 +91,12 @@ class AtomicRequestMiddleware:
         self, request: HttpRequest, exception: Exception
     ) -> HttpResponseBase | None:
         """Roll back before the error handler runs; answer 503 when trying later may help."""
-        RequestTransaction.of(request).rollback()
+        transaction = RequestTransaction.of(request)
+        transaction.rollback()
         session = getattr(request, "session", None)
         if session is not None:
             session.modified = False  # or what the view put into it were saved with a 403 or 404
-        return unavailable(request, exception)
+        return unavailable(request, exception, is_whole=transaction.is_whole)
 
     def _begin(self, request: HttpRequest) -> RequestTransaction:
         settings = get_settings()
@@ -117,7 +118,7 @@ class AtomicRequestMiddleware:
         try:
             transaction.commit()
         except (Error, CommitOutcomeUnknownError) as error:
-            answer = unavailable(request, error)
+            answer = unavailable(request, error, is_whole=transaction.is_whole)
             if answer is None:
                 raise
             return answer

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
+from session_mgmt.db.backoff import drop_dead_connections
 from session_mgmt.db.lazy import LazyTransaction
 from session_mgmt.exceptions import CommitOutcomeUnknownError
 
@@ -30,13 +31,16 @@ class RequestTransaction:
     fails those that are left are rolled back; what has committed before stays and is logged.
 
     Attributes:
+        is_whole: whether every database takes part, so that a failed request has done nothing.
         answer: takes the place of a 500 into which Django has turned an error.
     """
 
     def __init__(self, aliases: Iterable[str]) -> None:
         self._aliases = tuple(aliases)
         self._open: dict[str, LazyTransaction] = {}
+        self._hooks: dict[str, list[Any]] = {}  # Any: the stubs leave out `robust`
         self.answer: HttpResponse | None = None
+        self.is_whole = set(self._aliases) >= set(connections)
 
     @classmethod
     def attach(cls, request: HttpRequest, aliases: Iterable[str]) -> RequestTransaction:
@@ -66,13 +70,28 @@ class RequestTransaction:
         return cast("RequestTransaction | None", getattr(request, _KEY, None))
 
     def can_restart(self) -> bool:
-        """Tell whether taking everything back now would lose nothing."""
-        return bool(self._open) and not any(one.wrote() for one in self._open.values())
+        """Tell whether taking everything back now would lose nothing, and note where to go back."""
+        if not self.is_whole or any(one.wrote() for one in self._open.values()):
+            return False
+        self._hooks = {alias: [*connections[alias].run_on_commit] for alias in self._open}
+        return bool(self._open)
+
+    def restart(self, error: BaseException) -> None:
+        """Go back to where `can_restart` was asked, after this error."""
+        self.rollback()
+        drop_dead_connections(error)
+        self.begin()
+        for alias, hooks in self._hooks.items():
+            connections[alias].run_on_commit += hooks
 
     def begin(self) -> None:
         """Promise a transaction on each database."""
-        for alias in self._aliases:
-            self._open[alias] = LazyTransaction(connections[alias])
+        try:
+            for alias in self._aliases:
+                self._open[alias] = LazyTransaction(connections[alias])
+        except BaseException:
+            self.rollback()
+            raise
 
     def is_broken(self) -> bool:
         """Tell whether one of them can only be rolled back."""
@@ -85,6 +104,7 @@ class RequestTransaction:
             TransactionManagementError: a database error was swallowed; all is rolled back.
             CommitOutcomeUnknownError: the connection was lost during a COMMIT, or not all failed.
         """
+        self.is_whole &= only is None
         ending = [alias for alias in self._open if only is None or alias in only]
         committed: list[str] = []
         try:

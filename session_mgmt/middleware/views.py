@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
 
-from session_mgmt.db.backoff import Attempts, Backoff, drop_dead_connections
+from session_mgmt.db.backoff import Attempts, Backoff
 from session_mgmt.db.errors import Fault, classify
 from session_mgmt.db.outage import found_away
 from session_mgmt.middleware.unit import RequestTransaction
@@ -27,9 +27,9 @@ View = TypeVar("View", bound="Callable[..., Any]")  # Any: views keep their own 
 def atomic_request(*, retry: int) -> Callable[[View], View]:
     """Call a view again, in a fresh transaction, after a transient error before the commit.
 
-    Only if nothing was written before the view was called, and not while the database is away: that
-    is answered at once. What the view does outside of the database, as changing `request.session`
-    in memory, is done at each call. A COMMIT that fails is not repeated, it answers 503.
+    Only if all databases take part and nothing was written before the view was called; not after
+    the view has changed the session, and not while the database is away. What the view does outside
+    of the database is done at each call. A COMMIT that fails is not repeated, it answers 503.
 
     Args:
         retry: repetitions after the first call.
@@ -73,18 +73,19 @@ class _Calls:
         self._request = request
         self._transaction = RequestTransaction.of(request)
         self._may_repeat = self._transaction.can_restart()
+        self._modified = getattr(getattr(request, "session", None), "modified", False)
         self._attempts = Attempts(getattr(view, "__name__", type(view).__name__), policy)
 
     def wait_after(self, error: Exception) -> float:
         """Take the call back and return the seconds to wait, or raise the error for good."""
         transient = classify(error) in {Fault.TRANSIENT, Fault.LOST_CONNECTION}
-        may_repeat = self._may_repeat and transient and not found_away()
+        session = getattr(self._request, "session", None)
+        is_same = session is None or session.modified == self._modified
+        may_repeat = self._may_repeat and transient and is_same and not found_away()
         wait = self._attempts.wait_after(error) if may_repeat and _rewind(self._request) else None
         if wait is None:
             raise error
-        self._transaction.rollback()
-        drop_dead_connections(error)
-        self._transaction.begin()
+        self._transaction.restart(error)
         return wait
 
 

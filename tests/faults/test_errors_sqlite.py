@@ -100,6 +100,8 @@ def test_a_table_in_a_shared_cache_is_locked(add_database, request):
                 number_of(other)
         assert seen(raised.value) == ("SQLITE_LOCKED_SHAREDCACHE", Fault.TRANSIENT)
         assert number_of(other) == 1
+    for connection in (one, other):
+        connection.connection.close()  # Django leaves a database in memory open
 
 
 @pytest.mark.parametrize(

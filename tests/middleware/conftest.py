@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -65,7 +66,7 @@ def other_database(database, tmp_path_factory):
     """Yield a function that connects to a second database of the same kind, and its name."""
     if not is_postgres():
         name = str(tmp_path_factory.mktemp("other") / "other.sqlite3")
-        with sqlite3.connect(name) as other:
+        with closing(sqlite3.connect(name)) as other, other:
             other.execute(OTHER_TABLE.format("integer"))
         yield lambda: sqlite3.connect(name, isolation_level=None), name
         return
