@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import suppress
 from functools import partial
@@ -68,6 +69,10 @@ class DbSession:
     def query(self, model: type[M]) -> SessionQuerySet[M]:
         """Return the model's QuerySet on this database; it also knows `filter_by(**equal)`."""
         self._opened()
+        try:
+            asyncio.get_running_loop()  # its queries will run in the session's thread
+        except RuntimeError:
+            self._connection.validate_thread_sharing()  # in another they would commit at once
         return query_on(model, self.alias)
 
     def add(self, instance: models.Model) -> None:

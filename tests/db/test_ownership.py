@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import Group
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.transaction import TransactionManagementError
 
 from session_mgmt.db import db_retry, get_db_session, run_in_transaction
@@ -217,3 +218,17 @@ def test_a_database_without_autocommit_is_refused_by_name(monkeypatch):
     monkeypatch.setitem(connection.settings_dict, "AUTOCOMMIT", False)
     with pytest.raises(ConfigurationError, match=r"DATABASES\['default'\]\['AUTOCOMMIT'\]"):
         run_in_transaction(lambda: 1)
+
+
+def test_a_statement_that_ends_the_transaction_itself_is_not_taken_for_success():
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite has statements that roll back by themselves")
+
+    def work():
+        Group.objects.create(name="a")
+        with connection.cursor() as cursor, suppress(IntegrityError):
+            cursor.execute("INSERT OR ROLLBACK INTO auth_group (name) VALUES ('a')")
+
+    with pytest.raises(TransactionManagementError):
+        run_in_transaction(work)
+    assert names() == []

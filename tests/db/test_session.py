@@ -5,7 +5,7 @@ import threading
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Group, User
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.transaction import TransactionManagementError
 
 from session_mgmt.db import (
@@ -224,6 +224,25 @@ def test_each_thread_has_a_transaction_of_its_own():
         thread.join()
     assert failed
     assert names() == ["kept"]
+
+
+def test_another_thread_cannot_use_it():
+    errors = []
+
+    def use(session):
+        for call in (lambda: session.query(Group), lambda: session.add(Group()), session.commit):
+            try:
+                call()
+            except DatabaseError as error:
+                errors.append(str(error))
+        connection.close()
+
+    with get_db_session() as session:
+        thread = threading.Thread(target=use, args=[session])
+        thread.start()
+        thread.join()
+    assert len(errors) == 3
+    assert all("can only be used in that same thread" in error for error in errors)
 
 
 def test_async_code_uses_it_with_async_with():
