@@ -16,7 +16,7 @@ from django.db.transaction import TransactionManagementError
 
 from session_mgmt.db.block import Block
 from session_mgmt.db.broken import is_broken, raise_if_broken
-from session_mgmt.db.outage import connecting
+from session_mgmt.db.outage import connecting, watch_pool
 from session_mgmt.db.ownership import SessionBlock
 from session_mgmt.db.witness import in_transaction
 
@@ -147,6 +147,7 @@ class LazyTransaction:
 
     def _promise(self) -> None:
         connection = self._connection
+        watch_pool(connection)  # also for a view that wants no transaction
         connection.in_atomic_block = True
         connection.commit_on_exit = True
         connection.needs_rollback = False

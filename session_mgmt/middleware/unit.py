@@ -10,6 +10,7 @@ from django.db import connections
 
 from session_mgmt.db.backoff import drop_dead_connections
 from session_mgmt.db.lazy import LazyTransaction
+from session_mgmt.db.outage import watch_pool
 from session_mgmt.exceptions import CommitOutcomeUnknownError
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class RequestTransaction:
         self._open: dict[str, LazyTransaction] = {}
         self._hooks: dict[str, list[Any]] = {}  # Any: the stubs leave out `robust`
         self.answer: HttpResponse | None = None
-        self.is_whole = set(self._aliases) >= set(connections)
+        self._others = set(connections) - set(self._aliases)
+        self.is_whole = not self._others
 
     @classmethod
     def attach(cls, request: HttpRequest, aliases: Iterable[str]) -> RequestTransaction:
@@ -86,6 +88,8 @@ class RequestTransaction:
 
     def begin(self) -> None:
         """Promise a transaction on each database."""
+        for alias in self._others:
+            watch_pool(connections[alias])
         try:
             for alias in self._aliases:
                 self._open[alias] = LazyTransaction(connections[alias])

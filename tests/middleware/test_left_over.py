@@ -1,22 +1,25 @@
 """What came before a request or a view, and what comes of it."""
 
 import logging
+import time
 
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.http import HttpResponse
 
-from session_mgmt.db import get_db_session
+from session_mgmt.db import get_db_session, outage
 from session_mgmt.middleware import atomic_request
 from tests.db.conftest import fail_transiently
+from tests.faults.conftest import add_database  # noqa: F401 # a fixture
 from tests.middleware.test_retry import conflict
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def no_waiting(settings):
+def no_waiting(settings, monkeypatch):
+    monkeypatch.setattr(outage, "_away_until", {})
     settings.SESSION_MGMT = {"RETRY_MAX_DELAY": 0}
 
 
@@ -52,6 +55,23 @@ def test_only_a_safe_request_to_a_non_atomic_view_is_invited_again(ask, names, m
     response = ask(view, method=method, path="/non_atomic_own/")
     assert (response.status_code, response.get("Retry-After")) == (503, retry_after)
     assert names() == ["kept"]
+
+
+@pytest.mark.parametrize("aliases", [None, ["default"]])
+def test_a_view_does_not_wait_for_a_pool_whose_server_is_gone(
+    ask, postgres, request, settings, aliases
+):
+    entry = {**connection.settings_dict, "HOST": "/nowhere", "TEST": {}}
+    entry["OPTIONS"] = {"pool": {"min_size": 1, "timeout": 20}}
+    request.getfixturevalue("add_database")("gone", entry)
+    settings.SESSION_MGMT = {"ATOMIC_ALIASES": aliases}
+
+    def view(request):
+        Group.objects.using("gone").exists()
+
+    started = time.monotonic()
+    assert ask(view).status_code == 503
+    assert time.monotonic() - started < 15
 
 
 def test_hooks_from_before_a_view_survive_its_repetition(ask, names):
