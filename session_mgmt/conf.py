@@ -19,6 +19,7 @@ from django.core.signals import setting_changed
 from session_mgmt.exceptions import ConfigurationError
 
 __all__ = [
+    "CAPACITY_POLICIES",
     "SETTING",
     "AppSettings",
     "auth_user_model",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 SETTING: Final = "SESSION_MGMT"
+CAPACITY_POLICIES: Final = ("evict", "reject")
 
 
 def _duration(value: object) -> timedelta:
@@ -47,6 +49,20 @@ def _at_least(least: timedelta, value: object, wanted: str) -> timedelta:
     if not isinstance(value, timedelta) or value < least:
         raise ConfigurationError(f"must be a timedelta or seconds, {wanted}, not {value!r}")
     return value
+
+
+def _no_or_positive_duration(value: object) -> timedelta | None:
+    return None if value is None else _positive_duration(value)
+
+
+def _policy(value: object) -> str:
+    if value not in CAPACITY_POLICIES:
+        raise ConfigurationError(f"must be 'evict' or 'reject', not {value!r}")
+    return str(value)
+
+
+def _no_or_positive(value: object) -> int | None:
+    return None if value is None else _positive(value)
 
 
 def _whole(value: object) -> int:
@@ -97,6 +113,14 @@ class AppSettings:
     """The settings with their defaults.
 
     Attributes:
+        MAX_SESSIONS: how many sessions there may be; None means any number.
+        CAPACITY_POLICY: "evict" makes room by removing sessions, "reject" refuses new ones.
+        CLEANUP_INTERVAL: `session_manager` cleans up this often in a thread of its own; None: never.
+        MAX_AGE: a session that is older than this has expired, whatever its status.
+        COMPLETED_MAX_AGE: the same for a completed one.
+        FAILED_MAX_AGE: the same for a failed one.
+        COMMIT_TOKEN_MAX_AGE: clean-up removes the tokens of `run_in_transaction` after this long.
+        STUCK_AFTER: a session that is processed and gives no sign of life for this long is stuck.
         TOUCH_INTERVAL: reading a session writes `last_accessed` at most this often.
         JOB_ENGINE: dotted path of the class that delivers jobs to workers.
         LEASE: an attempt that gives no sign of life for this long has lost its job.
@@ -119,6 +143,14 @@ class AppSettings:
         MAX_JSON_DEPTH: how deep lists and objects may nest in a JSON value.
     """
 
+    MAX_SESSIONS: Annotated[int | None, _no_or_positive] = None
+    CAPACITY_POLICY: Annotated[str, _policy] = "evict"
+    CLEANUP_INTERVAL: Annotated[timedelta | None, _no_or_positive_duration] = None
+    MAX_AGE: Annotated[timedelta, _positive_duration] = timedelta(hours=24)
+    COMPLETED_MAX_AGE: Annotated[timedelta, _positive_duration] = timedelta(hours=6)
+    FAILED_MAX_AGE: Annotated[timedelta, _positive_duration] = timedelta(hours=1)
+    COMMIT_TOKEN_MAX_AGE: Annotated[timedelta, _positive_duration] = timedelta(days=7)
+    STUCK_AFTER: Annotated[timedelta, _positive_duration] = timedelta(minutes=30)
     TOUCH_INTERVAL: Annotated[timedelta, _positive_duration] = timedelta(minutes=1)
     JOB_ENGINE: Annotated[str, _dotted_path] = "session_mgmt.jobs.tasks.TasksEngine"
     LEASE: Annotated[timedelta, _positive_duration] = timedelta(minutes=1)

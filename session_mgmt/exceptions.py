@@ -17,6 +17,8 @@ __all__ = [
     "InvalidInputError",
     "InvalidTransitionError",
     "LeaseLostError",
+    "SessionCapacityError",
+    "SessionLockError",
     "SessionManagerError",
     "SessionNotFoundError",
 ]
@@ -51,6 +53,30 @@ class SessionNotFoundError(SessionManagerError, ValueError):
 
     def __init__(self, session_id: object) -> None:
         super().__init__(f"Session not found: {session_id}")
+        self.session_id = session_id
+
+
+class SessionCapacityError(SessionManagerError):
+    """There is no room for another session; nothing is written.
+
+    Attributes:
+        max_sessions: how many there may be.
+    """
+
+    def __init__(self, max_sessions: int, remedy: str) -> None:
+        super().__init__(f"No room for another session, {max_sessions} may exist; {remedy}")
+        self.max_sessions = max_sessions
+
+
+class SessionLockError(SessionManagerError):
+    """Somebody else held the session for too long; nothing is changed.
+
+    Attributes:
+        session_id: the session.
+    """
+
+    def __init__(self, session_id: object) -> None:
+        super().__init__(f"Session {session_id} is locked by somebody else; try again later")
         self.session_id = session_id
 
 

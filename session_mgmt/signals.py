@@ -1,7 +1,9 @@
 """What session_mgmt announces, always after the commit and never able to undo it.
 
 Session signals carry `session_id` (str); `status_changed` also carries `status`,
-`progress_updated` carries `progress` (ProgressUpdate), `scene_added` carries `scene_number`.
+`progress_updated` carries `progress` (ProgressUpdate), `scene_added` carries `scene_number`;
+`session_removed` and `session_expired`, which comes before it when clean-up removes a session for
+its age, carry `session`, the row as it was.
 `job_pending` tells of a job that waits to be started, a new one or one that is to be tried again;
 it carries `job_id` (int), `job_type` and `alias`, its database. The sender is the model class.
 Receivers run under `send_robust`: an error in one is logged and changes nothing.
@@ -27,6 +29,7 @@ __all__ = [
     "session_cancelled",
     "session_completed",
     "session_created",
+    "session_expired",
     "session_failed",
     "session_removed",
     "status_changed",
@@ -41,6 +44,7 @@ scene_added = Signal()
 session_completed = Signal()
 session_failed = Signal()
 session_cancelled = Signal()
+session_expired = Signal()
 session_removed = Signal()
 job_pending = Signal()
 

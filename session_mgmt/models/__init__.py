@@ -1,6 +1,7 @@
 """The tables, one model and its QuerySet a file."""
 
 from session_mgmt.models.base import BaseModel, BaseQuerySet
+from session_mgmt.models.capacity_stripe import CapacityStripe
 from session_mgmt.models.commit_token import CommitToken
 from session_mgmt.models.event import SessionEvent
 from session_mgmt.models.job import Job
@@ -11,6 +12,7 @@ from session_mgmt.models.session import GenerationSession
 __all__ = [
     "BaseModel",
     "BaseQuerySet",
+    "CapacityStripe",
     "CommitToken",
     "GenerationSession",
     "Job",

@@ -49,7 +49,8 @@ class Progress(models.Model):
         current_step: steps done.
         total_steps: steps in all; 0 means not known.
         description: what is being done, for a person to read.
-        updated_at: when this was written.
+        rate: steps a second, as whoever tracks them measured it; null when nobody did.
+        updated_at: when the newest step was made.
     """
 
     session = models.OneToOneField(
@@ -62,6 +63,7 @@ class Progress(models.Model):
     current_step = models.PositiveIntegerField(_("current step"))
     total_steps = models.PositiveIntegerField(_("total steps"))
     description = models.TextField(_("description"), blank=True)
+    rate = models.FloatField(_("steps per second"), null=True, blank=True)
     updated_at = models.DateTimeField(_("updated"))
 
     objects = ProgressQuerySet.as_manager()

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -54,6 +55,8 @@ class GenerationSession(BaseModel):
         status: see `GenerationStatus`; changed by `SessionManager` and by the job's runner only.
         request_data: the validated request; a `GenerationRequest` in Python, JSON in the table.
         error_message: why it failed, for a person to read.
+        renewed_at: when it was last renewed; null when it never was.
+        age_from: what its age is counted from: `renewed_at`, else `created_at`; the database's.
         last_accessed: last read or write, at most `TOUCH_INTERVAL` behind.
         finished_at: when it reached a terminal status.
         last_event: number of the newest event; incremented under the row's lock, so that
@@ -77,6 +80,13 @@ class GenerationSession(BaseModel):
     )
     request_data = RequestField(_("request"))
     error_message = models.TextField(_("error"), blank=True, default="")
+    renewed_at = models.DateTimeField(_("renewed"), null=True, blank=True, editable=False)
+    age_from = models.GeneratedField(
+        expression=Coalesce("renewed_at", "created_at"),
+        output_field=models.DateTimeField(),
+        db_persist=True,
+        verbose_name=_("age counted from"),
+    )
     last_accessed = models.DateTimeField(_("last accessed"), default=timezone.now, editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True, editable=False)
     last_event = models.PositiveIntegerField(_("last event"), default=0, editable=False)
@@ -109,6 +119,7 @@ class GenerationSession(BaseModel):
         ]
         indexes = [
             models.Index(fields=["owner", "-created_at"], name="session_of_owner_idx"),
+            models.Index(fields=["status", "age_from"], name="session_status_age_idx"),
         ]
 
     def __str__(self) -> str:
@@ -133,5 +144,5 @@ class GenerationSession(BaseModel):
         return [row.as_prompt() for row in self.scene_rows.all()]
 
     def get_age_hours(self) -> float:
-        """Return the hours since the session was created."""
-        return (timezone.now() - self.created_at).total_seconds() / 3600
+        """Return the hours since the session was renewed or, if it never was, created."""
+        return (timezone.now() - (self.renewed_at or self.created_at)).total_seconds() / 3600
