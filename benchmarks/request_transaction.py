@@ -1,17 +1,24 @@
 """What one transaction per request costs: `python -m benchmarks.request_transaction`.
 
 The same views behind no transaction, Django's ATOMIC_REQUESTS and AtomicRequestMiddleware, in turn
-in one process, straight through Django's WSGI handler: a server and a socket around it would cost
-all three the same and only dilute the difference. PostgreSQL with a persistent connection.
+in one process, on PostgreSQL with a persistent connection. First behind gunicorn, as a browser
+meets them; then straight through Django's WSGI handler, where what the server costs all three does
+not dilute the difference.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import os
+import socket
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +26,7 @@ from typing import TYPE_CHECKING
 from example_project.embedded_postgres import EmbeddedPostgres
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 CONTENDERS = ("no transaction", "ATOMIC_REQUESTS", "AtomicRequestMiddleware")
 
@@ -41,14 +48,25 @@ def main() -> None:
 
 def measure(url: str, repeats: int, requests: int) -> None:
     """Print a row for each view and contender: requests a second, and the ratios."""
+    with behind_gunicorn(url) as handlers:
+        print("Behind gunicorn")
+        measure_with(handlers, repeats, requests)
+    print("\nStraight through the WSGI handler")
     handlers = configured(url)
+    measure_with({name: partial(run, handlers[name]) for name in CONTENDERS}, repeats, requests)
+
+
+def measure_with(
+    senders: Mapping[str, Callable[[str, int], float]], repeats: int, requests: int
+) -> None:
+    """Print a row for each view and contender; a sender returns the seconds that it took."""
     for path in ("/nothing/", "/one-query/"):
         rates: dict[str, list[float]] = {name: [] for name in CONTENDERS}
         for name in CONTENDERS:
-            run(handlers[name], path, requests)
+            senders[name](path, requests)
         for _ in range(repeats):
             for name in CONTENDERS:
-                rates[name].append(requests / run(handlers[name], path, requests))
+                rates[name].append(requests / senders[name](path, requests))
         print(f"\n{path}")
         for name in CONTENDERS:
             none, django = (ratio(rates[name], rates[other]) for other in CONTENDERS[:2])
@@ -63,6 +81,57 @@ def measure(url: str, repeats: int, requests: int) -> None:
 def ratio(ours: Iterable[float], others: Iterable[float]) -> float:
     """Return the median ratio of blocks that ran one after the other."""
     return statistics.median(a / b for a, b in zip(ours, others, strict=True))
+
+
+def served() -> Callable[..., object]:
+    """Return what gunicorn serves: the contender that a header names."""
+    handlers = configured(os.environ["DATABASE_URL"])
+
+    def application(environment: dict[str, str], start_response: object) -> object:
+        return handlers[environment["HTTP_X_CONTENDER"]](environment, start_response)
+
+    return application
+
+
+@contextmanager
+def behind_gunicorn(url: str) -> Iterator[dict[str, Callable[[str, int], float]]]:
+    """Serve the contenders and yield what sends each of them requests over one connection."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ["--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "1"]
+    server = subprocess.Popen(  # noqa: S603 # the project's own program
+        [sys.executable, "-m", "gunicorn", "benchmarks.request_transaction:served()", *arguments],
+        env=os.environ | {"DATABASE_URL": url},
+        stderr=subprocess.DEVNULL,
+    )
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    deadline = time.monotonic() + 30
+    try:
+        while connection.sock is None:
+            try:
+                connection.connect()
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield {name: partial(fetch, connection, name) for name in CONTENDERS}
+    finally:
+        connection.close()
+        server.terminate()
+        server.wait()
+
+
+def fetch(connection: http.client.HTTPConnection, name: str, path: str, requests: int) -> float:
+    """Send so many requests over the connection and return the seconds that they took."""
+    started = time.perf_counter()
+    for _ in range(requests):
+        connection.request("GET", path, headers={"X-Contender": name})
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 200, response.status  # noqa: S101 # else the time means nothing
+    return time.perf_counter() - started
 
 
 def configured(url: str) -> dict[str, Callable[..., object]]:

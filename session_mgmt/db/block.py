@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import Error
 from django.db.transaction import Atomic, TransactionManagementError
@@ -49,11 +49,9 @@ class Block(Atomic):
                 "here would ever be committed; leave it out"
             )
         self.outermost = not in_transaction(self.connection)
-        watch_pool(self.connection)
+        if self.connection.connection is None:
+            watch_pool(self.connection)
         self.__enter__()
-        if self.outermost:
-            # The first hook runs before another one can raise.
-            self.connection.on_commit(self._note_commit)
 
     def require_innermost(self) -> None:
         """Refuse to end it while another block inside is open, or when it has been ended.
@@ -87,6 +85,10 @@ class Block(Atomic):
 
     def finish(self) -> None:
         """Do as `commit` for a block that was found whole a moment ago."""
+        hooks: list[Any] = self.connection.run_on_commit  # Any: the stubs leave out `robust`
+        if hooks and self.outermost:
+            # The first hook runs before another one can raise.
+            hooks.insert(0, (set(), self._note_commit, False))
         try:
             self.__exit__(None, None, None)
         except Exception as error:

@@ -52,12 +52,13 @@ class LazyTransaction:
         self._block = Block(connection)
         self._failure: BaseException | None = None
         self._state = _State.ENDED
-        abandoned = [b for b in connection.atomic_blocks[:1] if isinstance(b, SessionBlock)]
-        if abandoned:
+        if connection.atomic_blocks and isinstance(
+            abandoned := connection.atomic_blocks[0], SessionBlock
+        ):
             logger.critical(
                 "A session on %r was never closed; what it wrote is rolled back", connection.alias
             )
-            abandoned[0].rollback()
+            abandoned.rollback()
             connection.close()
         if in_transaction(self._connection):
             self._block.begin()
@@ -92,7 +93,8 @@ class LazyTransaction:
         """
         if self._state is _State.ENDED:
             return
-        if self._connection.atomic_blocks[-1:] != [self._block]:
+        blocks = self._connection.atomic_blocks
+        if not blocks or blocks[-1] is not self._block:
             raise TransactionManagementError(
                 f"A transaction on {self._connection.alias!r} was still open when the request "
                 "ended; await the tasks that opened it"
@@ -122,10 +124,11 @@ class LazyTransaction:
         state = self._end()
         connection = self._connection
         hooks: list[Any] = connection.run_on_commit  # Any: the stubs leave out `robust`
-        connection.run_on_commit = [(ids, hook, True) for ids, hook, _ in hooks]  # type: ignore[misc]
+        if hooks:
+            connection.run_on_commit = [(ids, hook, True) for ids, hook, _ in hooks]  # type: ignore[misc]
         if state is _State.BEGUN:
             self._block.finish()
-        elif state is _State.PROMISED:
+        elif hooks and state is _State.PROMISED:
             connection.run_and_clear_commit_hooks()
         return state is _State.BEGUN
 
@@ -147,23 +150,23 @@ class LazyTransaction:
 
     def _promise(self) -> None:
         connection = self._connection
-        watch_pool(connection)  # also for a view that wants no transaction
+        if connection.connection is None:
+            watch_pool(connection)  # also for a view that wants no transaction
         connection.in_atomic_block = True
         connection.commit_on_exit = True
         connection.needs_rollback = False
         # That of an earlier request would be taken for the reason.
         setattr(connection, _REASON, None)
         connection.atomic_blocks.insert(0, self._block)
-        for name in _WAYS_IN:
-            setattr(connection, name, self._begin)
-        setattr(connection, _SHORT_USE, self._temporary_connection)
+        own = vars(connection)
+        own[_WAYS_IN[0]] = own[_WAYS_IN[1]] = self._begin
+        own[_SHORT_USE] = self._temporary_connection
         self._state = _State.PROMISED
 
     def _withdraw(self) -> None:
         connection = self._connection
-        for name in _WAYS_IN:
-            delattr(connection, name)
-        delattr(connection, _SHORT_USE)
+        own = vars(connection)
+        del own[_WAYS_IN[0]], own[_WAYS_IN[1]], own[_SHORT_USE]
         connection.atomic_blocks.remove(self._block)
         connection.in_atomic_block = False
         if connection.closed_in_transaction:  # close() believed in the transaction

@@ -41,8 +41,7 @@ class RequestTransaction:
         self._open: dict[str, LazyTransaction] = {}
         self._hooks: dict[str, list[Any]] = {}  # Any: the stubs leave out `robust`
         self.answer: HttpResponse | None = None
-        self._others = set(connections) - set(self._aliases)
-        self.is_whole = not self._others
+        self.is_whole = len(self._aliases) == len(connections.settings)
 
     @classmethod
     def attach(cls, request: HttpRequest, aliases: Iterable[str]) -> RequestTransaction:
@@ -88,8 +87,9 @@ class RequestTransaction:
 
     def begin(self) -> None:
         """Promise a transaction on each database."""
-        for alias in self._others:
-            watch_pool(connections[alias])
+        if not self.is_whole:
+            for alias in set(connections).difference(self._aliases):
+                watch_pool(connections[alias])
         try:
             for alias in self._aliases:
                 self._open[alias] = LazyTransaction(connections[alias])
@@ -109,7 +109,7 @@ class RequestTransaction:
             CommitOutcomeUnknownError: the connection was lost during a COMMIT, or not all failed.
         """
         self.is_whole &= only is None
-        ending = [alias for alias in self._open if only is None or alias in only]
+        ending = list(self._open) if only is None else [a for a in self._open if a in only]
         committed: list[str] = []
         try:
             for alias in ending[1:]:  # the first one checks itself
