@@ -100,7 +100,7 @@ def _aliases(value: object) -> tuple[str, ...] | None:
         return None
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise ConfigurationError(f"must be None or a list of database aliases, not {value!r}")
-    names = tuple(value)
+    names = tuple(dict.fromkeys(value))
     unknown = [name for name in names if name not in django_settings.DATABASES]
     if unknown:
         known = ", ".join(django_settings.DATABASES)
@@ -115,7 +115,7 @@ class AppSettings:
     Attributes:
         MAX_SESSIONS: how many sessions there may be; None means any number.
         CAPACITY_POLICY: "evict" makes room by removing sessions, "reject" refuses new ones.
-        CLEANUP_INTERVAL: `session_manager` cleans up this often in a thread of its own; None: never.
+        CLEANUP_INTERVAL: `session_manager` cleans up this often in a thread; None means never.
         MAX_AGE: a session that is older than this has expired, whatever its status.
         COMPLETED_MAX_AGE: the same for a completed one.
         FAILED_MAX_AGE: the same for a failed one.

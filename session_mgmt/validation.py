@@ -12,8 +12,16 @@ from typing import Final, TypeAlias
 
 from session_mgmt.conf import get_settings
 from session_mgmt.exceptions import InvalidInputError
+from session_mgmt.states import GenerationStatus
 
-__all__ = ["JSON", "checked_json", "checked_text", "cleaned_report", "parsed_object"]
+__all__ = [
+    "JSON",
+    "checked_json",
+    "checked_status",
+    "checked_text",
+    "cleaned_report",
+    "parsed_object",
+]
 
 # What json.loads returns. Spelled without recursion, which model fields cannot resolve.
 JSON: TypeAlias = "dict[str, object] | list[object] | str | int | float | bool | None"
@@ -36,6 +44,19 @@ def checked_text(field: str, value: str, max_length: int) -> str:
         kind = "a NUL character" if found.group() == "\x00" else "half of a surrogate pair"
         raise InvalidInputError(field, f"contains {kind} at position {found.start()}; remove it")
     return value
+
+
+def checked_status(status: object) -> GenerationStatus:
+    """Return the status of a session that this is, or names.
+
+    Raises:
+        InvalidInputError: there is no such status.
+    """
+    try:
+        return GenerationStatus(status)  # type: ignore[call-overload,no-any-return] # it refuses all else
+    except ValueError:
+        known = ", ".join(GenerationStatus.values)
+        raise InvalidInputError("status", f"{status!r} is not one of {known}") from None
 
 
 def checked_json(field: str, value: object) -> JSON:

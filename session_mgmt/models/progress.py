@@ -9,10 +9,13 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from session_mgmt.models.pace import seconds_left
+from session_mgmt.models.progress_flush import ProgressState, store_newest
 from session_mgmt.models.session import GenerationSession
 from session_mgmt.schemas import ProgressUpdate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from uuid import UUID
 
 __all__ = ["Progress", "ProgressQuerySet"]
@@ -24,19 +27,40 @@ class ProgressQuerySet(models.QuerySet["Progress"]):
     def record(self, session_id: UUID, update: ProgressUpdate) -> bool:
         """Store how far a session has come; False when there is no such session.
 
+        It replaces what is there, and nothing that was measured before is written after it. The
+        rate becomes unknown: whoever writes directly has not measured one.
+
         One UPDATE of one narrow row, except for a session's first step, which locks the session
         so that it cannot be removed in between.
         """
         self._for_write = True
-        values = {**update.model_dump(exclude={"percentage"}), "updated_at": timezone.now()}
+        values = {
+            **update.model_dump(exclude={"percentage"}),
+            "rate": None,
+            "updated_at": timezone.now(),
+        }
         if self.filter(session_id=session_id).update(**values):
             return True
         with transaction.atomic(using=self.db):
             sessions = GenerationSession.objects.using(self.db)
-            if not sessions.select_for_update().filter(pk=session_id).exists():
+            if not sessions.select_for_update(no_key=True).filter(pk=session_id).exists():
                 return False
             self.update_or_create(session_id=session_id, defaults=values)
         return True
+
+    def record_many(self, states: Iterable[ProgressState]) -> list[UUID]:
+        """Store how far sessions have come, unless something newer is stored; one statement.
+
+        Sessions that do not exist are left out. Two such calls never deadlock.
+
+        Args:
+            states: no two of one session.
+
+        Returns:
+            The ids of the sessions whose progress was written.
+        """
+        self._for_write = True
+        return store_newest(self.model, self.db, states)
 
 
 class Progress(models.Model):
@@ -90,3 +114,12 @@ class Progress(models.Model):
                 "description": self.description,
             }
         )
+
+    def seconds_left(self) -> float | None:
+        """Return the seconds until all steps are made, None while nobody can know.
+
+        It is what the rate promised at the newest step, less the time since then; 0 when that is
+        over, and never negative.
+        """
+        waited = (timezone.now() - self.updated_at).total_seconds()
+        return seconds_left(self.current_step, self.total_steps, self.rate, waited)

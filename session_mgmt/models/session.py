@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar, overload
 from uuid import UUID
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from session_mgmt.conf import auth_user_model
+from session_mgmt.conf import auth_user_model, get_settings
 from session_mgmt.models.base import BaseModel, BaseQuerySet, new_id
 from session_mgmt.models.fields import RequestField, StatusField
-from session_mgmt.states import GenerationStatus, sources_of
+from session_mgmt.models.tracking import ProgressTracker
+from session_mgmt.states import GenerationStatus, JobStatus, sources_of
+from session_mgmt.validation import checked_status
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable
+
     from session_mgmt.schemas import ProgressUpdate, ScenePrompt
 
 __all__ = ["GenerationSession", "GenerationSessionQuerySet", "parse_id"]
+
+T = TypeVar("T")
 
 
 def parse_id(session_id: object) -> UUID | None:
@@ -41,9 +47,35 @@ class GenerationSessionQuerySet(BaseQuerySet["GenerationSession"]):
         parsed = parse_id(session_id)
         return self.none() if parsed is None else self.filter(pk=parsed)
 
+    def with_status(self, status: GenerationStatus) -> Self:
+        """Keep the sessions that stand there.
+
+        Raises:
+            InvalidInputError: there is no such status.
+        """
+        return self.filter(status=checked_status(status))
+
     def able_to_become(self, status: GenerationStatus) -> Self:
         """Keep the sessions that the transition table lets move to `status`."""
         return self.filter(status__in=sources_of(status))
+
+    def stuck(self) -> Self:
+        """Keep the sessions that are processed and gave no sign of life for `STUCK_AFTER`.
+
+        Signs of life are an access, a step of progress, and a job whose worker renews its lease.
+        """
+        cutoff = timezone.now() - get_settings().STUCK_AFTER
+        return self.filter(
+            ~self._with("progress_row", updated_at__gte=cutoff),
+            ~self._with("jobs", status=JobStatus.RUNNING, lease_expires_at__gt=Now()),
+            status=GenerationStatus.PROCESSING,
+            last_accessed__lt=cutoff,
+        )
+
+    def _with(self, related: str, **conditions: object) -> Exists:
+        # By their names on this side: their models know this one, so it cannot import them.
+        rows = self.model._meta.get_field(related).related_model._base_manager  # type: ignore[union-attr] # a model
+        return Exists(rows.filter(session=OuterRef("pk"), **conditions))
 
 
 class GenerationSession(BaseModel):
@@ -99,6 +131,9 @@ class GenerationSession(BaseModel):
 
     objects = GenerationSessionQuerySet.as_manager()
 
+    # What is not a column and is being changed under the row's lock; None outside of that.
+    draft: dict[str, object] | None = None
+
     class Meta:
         verbose_name = _("session")
         verbose_name_plural = _("sessions")
@@ -133,16 +168,70 @@ class GenerationSession(BaseModel):
     @property
     def progress(self) -> ProgressUpdate | None:
         """Return how far the work has come, None until the first step was reported."""
+        if self.draft is not None and "progress" in self.draft:
+            return self.draft["progress"]  # type: ignore[return-value] # checked when it is saved
         try:
             return self.progress_row.as_update()
         except ObjectDoesNotExist:
             return None
 
+    @progress.setter
+    def progress(self, progress: ProgressUpdate | None) -> None:
+        self._change("progress", progress)
+
     @property
     def scenes(self) -> list[ScenePrompt]:
         """Return the scenes by number; one query unless `scene_rows` was prefetched."""
-        return [row.as_prompt() for row in self.scene_rows.all()]
+        if self.draft is None:
+            return [row.as_prompt() for row in self.scene_rows.all()]
+        if "scenes" not in self.draft:
+            self.draft["scenes"] = [row.as_prompt() for row in self.scene_rows.all()]
+        return self.draft["scenes"]  # type: ignore[return-value] # checked when it is saved
+
+    @scenes.setter
+    def scenes(self, scenes: list[ScenePrompt]) -> None:
+        self._change("scenes", scenes)
+
+    def _change(self, name: str, value: object) -> None:
+        if self.draft is None:
+            raise AttributeError(f"{name} can be set inside SessionManager.with_session_lock only")
+        self.draft[name] = value
 
     def get_age_hours(self) -> float:
         """Return the hours since the session was renewed or, if it never was, created."""
         return (timezone.now() - (self.renewed_at or self.created_at)).total_seconds() / 3600
+
+    @overload
+    def track(
+        self, iterable: None = None, *, description: str = "", total: int | None = None
+    ) -> ProgressTracker[None]: ...
+
+    @overload
+    def track(
+        self,
+        iterable: Iterable[T] | AsyncIterable[T],
+        *,
+        description: str = "",
+        total: int | None = None,
+    ) -> ProgressTracker[T]: ...
+
+    def track(
+        self,
+        iterable: Iterable[T] | AsyncIterable[T] | None = None,
+        *,
+        description: str = "",
+        total: int | None = None,
+    ) -> ProgressTracker[T]:
+        """Follow the work: `for item in session.track(items)`, or `with ... as progress` and step.
+
+        See `ProgressTracker`, also for `async for` and `async with`.
+
+        Args:
+            iterable: what is worked on; a step is made after each item.
+            description: what is being done, for a person to read.
+            total: steps in all; None takes the iterable's length, and 0 means not known.
+
+        Raises:
+            InvalidInputError: an argument is refused, or the session was never saved.
+        """
+        return ProgressTracker(self, iterable, description=description, total=total)

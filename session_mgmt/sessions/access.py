@@ -18,10 +18,11 @@ from session_mgmt.exceptions import InvalidTransitionError, SessionNotFoundError
 from session_mgmt.models import GenerationSession, Job, Progress
 from session_mgmt.models.session import parse_id
 from session_mgmt.schemas import ProgressUpdate
+from session_mgmt.sessions.removal import remove_locked
 from session_mgmt.sessions.scenes import add_scene, replace_scenes
 from session_mgmt.sessions.start import start_session
 from session_mgmt.sessions.transitions import move
-from session_mgmt.signals import announce, progress_updated, session_removed
+from session_mgmt.signals import announce, progress_updated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +43,10 @@ class SessionAccess:
 
     using: str
 
+    def reserve_place(self) -> None:
+        """Make sure that there is room for another session, or raise SessionCapacityError."""
+        raise NotImplementedError
+
     def start(
         self,
         request: GenerationRequest,
@@ -61,13 +66,18 @@ class SessionAccess:
                 hard to guess, since it leads to the session.
 
         Raises:
+            SessionCapacityError: there is no room for another, and none may be made.
             IdempotencyConflictError: the key came with another request before.
             InvalidInputError: an argument is refused; nothing is written.
             OperationalError: with SQLSTATE 40001, at REPEATABLE READ or SERIALIZABLE, when another
                 start under this key won a race; run the transaction again.
         """
         return start_session(
-            request, owner=owner, idempotency_key=idempotency_key or "", using=self.using
+            request,
+            owner=owner,
+            idempotency_key=idempotency_key or "",
+            reserve_place=self.reserve_place,
+            using=self.using,
         )
 
     def create_session(self, request: GenerationRequest) -> str:
@@ -150,20 +160,27 @@ class SessionAccess:
 
     def remove_session(self, session_id: object) -> bool:
         """Delete a session with all that belongs to it; False if there is none."""
+        pk = parse_id(session_id)
         with transaction.atomic(using=self.using):
-            if (pk := parse_id(session_id)) is not None:
-                # Jobs before their session, as an attempt that is writing locks them.
-                jobs = Job.objects.using(self.using).filter(session=pk)
-                list(jobs.select_for_update().order_by("pk").values_list("pk"))
-            session = self._sessions().with_id(session_id).select_for_update().first()
-            if session is None:
+            # Jobs before their session, as an attempt that is writing locks them.
+            jobs = Job.objects.using(self.using).filter(session=pk)
+            list(jobs.select_for_update().order_by("pk").values_list("pk"))
+            rows = self._sessions().with_id(session_id).select_for_update()
+            if pk is None or not rows.values_list("pk"):
                 logger.warning("Cannot remove non-existent session: %s", session_id)
                 return False
-            removed = session.session_id
-            session.delete()
-            announce(session_removed, GenerationSession, self.using, session_id=removed)
-        logger.info("Removed session %s", removed)
+            remove_locked([pk], self.using)
+        logger.info("Removed session %s", pk)
         return True
+
+    def renew_session(self, session_id: object) -> bool:
+        """Let a session's age count from now; one UPDATE, False if there is no such session.
+
+        A clean-up that is about to remove it either sees this or is already done.
+        """
+        now = timezone.now()
+        rows = self._sessions().with_id(session_id)
+        return bool(rows.update(renewed_at=now, last_accessed=now, updated_at=now))
 
     def get_session_count(self) -> int:
         """Return the number of sessions; counts the table, so not for hot paths."""

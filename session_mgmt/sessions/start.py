@@ -15,6 +15,8 @@ from session_mgmt.signals import announce, session_created
 from session_mgmt.validation import checked_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.contrib.auth.models import AbstractBaseUser
 
 __all__ = ["start_session"]
@@ -23,9 +25,17 @@ _MAX_KEY: Final = 200
 
 
 def start_session(
-    request: GenerationRequest, *, owner: AbstractBaseUser | None, idempotency_key: str, using: str
+    request: GenerationRequest,
+    *,
+    owner: AbstractBaseUser | None,
+    idempotency_key: str,
+    reserve_place: Callable[[], None],
+    using: str,
 ) -> GenerationSession:
-    """Create a session, or return the one that this key already started (see SessionManager)."""
+    """Create a session, or return the one that this key already started (see SessionManager).
+
+    `reserve_place` is called in the transaction that creates it, and raises where there is no room.
+    """
     _check(request, owner, idempotency_key)
     new = GenerationSession(
         owner=owner,  # type: ignore[misc] # the project names its user model
@@ -34,21 +44,25 @@ def start_session(
         request_fingerprint=_fingerprint(request),
         last_event=1,
     )
-    if idempotency_key and (found := _with_key_of(new, using)):
-        return found
-    with transaction.atomic(using=using):
-        # A rival's insert is waited for and then ignored; an error would end the transaction.
-        GenerationSession.objects.using(using).bulk_create(
-            [new], ignore_conflicts=bool(idempotency_key)
-        )
-        first = _with_key_of(new, using) if idempotency_key else new
-        if first is None:
-            # The rival's session was removed before it could be read: the key is free again.
-            return start_session(request, owner=owner, idempotency_key=idempotency_key, using=using)
-        if first.pk == new.pk:
-            SessionEvent.objects.using(using).create(session=new, seq=1, kind="session_created")
-            announce(session_created, GenerationSession, using, session_id=new.session_id)
+    while not idempotency_key or (first := _with_key_of(new, using)) is None:
+        # Once more when a rival's session was removed before it could be read.
+        if _inserted(new, reserve_place, using):
+            return new
     return first
+
+
+def _inserted(new: GenerationSession, reserve_place: Callable[[], None], using: str) -> bool:
+    with transaction.atomic(using=using):
+        reserve_place()
+        # A rival's insert is waited for and then ignored; an error would end the transaction.
+        sessions = GenerationSession.objects.using(using)
+        sessions.bulk_create([new], ignore_conflicts=bool(new.idempotency_key))
+        if new.idempotency_key and not sessions.filter(pk=new.pk).exists():
+            transaction.set_rollback(True, using)  # the place is free again
+            return False
+        SessionEvent.objects.using(using).create(session=new, seq=1, kind="session_created")
+        announce(session_created, GenerationSession, using, session_id=new.session_id)
+    return True
 
 
 def _check(request: object, owner: AbstractBaseUser | None, key: object) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from django.db.models import DateTimeField, Value
+from django.db import transaction
+from django.db.models import DateTimeField, F, Value
 from django.utils import timezone
 
 from session_mgmt.exceptions import (
@@ -21,12 +22,13 @@ from session_mgmt.signals import (
     status_changed,
 )
 from session_mgmt.states import GenerationStatus
-from session_mgmt.validation import cleaned_report
+from session_mgmt.validation import checked_status, cleaned_report
 
-__all__ = ["move"]
+__all__ = ["move", "recover", "reopen"]
 
 logger = logging.getLogger(__name__)
 
+_REOPENABLE = (GenerationStatus.FAILED, GenerationStatus.CANCELLED)
 _ENDINGS = {
     GenerationStatus.COMPLETED: session_completed,
     GenerationStatus.FAILED: session_failed,
@@ -39,11 +41,7 @@ def move(session_id: object, status: GenerationStatus, error_message: str, using
 
     See `SessionManager.transition_to` for what is guaranteed.
     """
-    try:
-        target = GenerationStatus(status)
-    except ValueError:
-        known = ", ".join(GenerationStatus.values)
-        raise InvalidInputError("status", f"{status!r} is not one of {known}") from None
+    target = checked_status(status)
     found = GenerationSession.objects.using(using).with_id(session_id)
     changes: dict[str, object] = {"status": target}
     if not isinstance(error_message, str):
@@ -64,9 +62,58 @@ def move(session_id: object, status: GenerationStatus, error_message: str, using
         if current != target:
             raise InvalidTransitionError(session_id, current.value, target.value)
         return
-    canonical = event.session.session_id
-    logger.info("Session %s status: %s", canonical, target)
-    values = {"session_id": canonical, "status": target}
+    _announce(event.session.session_id, target, using)
+
+
+def reopen(session_id: object, using: str) -> None:
+    """Move a failed or cancelled session back to PENDING (see SessionManager)."""
+    found = GenerationSession.objects.using(using).with_id(session_id)
+    target = GenerationStatus.PENDING
+    event = SessionEvent.objects.using(using).append(
+        found.filter(status__in=_REOPENABLE),
+        "status_changed",
+        {"status": target.value},
+        status=target,
+        error_message="",
+        finished_at=None,
+    )
+    if event is None:
+        current = found.values_list("status", flat=True).first()
+        if current is None:
+            raise SessionNotFoundError(session_id)
+        raise InvalidTransitionError(session_id, current.value, target.value)
+    _announce(event.session.session_id, target, using)
+
+
+def recover(session_id: object, using: str) -> bool:
+    """Set a session to FAILED from any status (see SessionManager).
+
+    It reads nothing but the number of the last event, as the rest may be what is corrupt.
+    """
+    found = GenerationSession.objects.using(using).with_id(session_id)
+    target = GenerationStatus.FAILED
+    with transaction.atomic(using=using):
+        now = timezone.now()
+        if not found.update(
+            status=target,
+            error_message="Session recovered from corrupted state",
+            finished_at=now,
+            last_accessed=now,
+            updated_at=now,
+            last_event=F("last_event") + 1,
+        ):
+            return False
+        pk, seq = found.values_list("pk", "last_event").get()
+        SessionEvent.objects.using(using).create(
+            session_id=pk, seq=seq, kind="status_changed", data={"status": target.value}
+        )
+        _announce(str(pk), target, using)
+    return True
+
+
+def _announce(session_id: str, status: GenerationStatus, using: str) -> None:
+    logger.info("Session %s status: %s", session_id, status)
+    values = {"session_id": session_id, "status": status}
     announce(status_changed, GenerationSession, using, **values)
-    if target in _ENDINGS:
-        announce(_ENDINGS[target], GenerationSession, using, **values)
+    if status in _ENDINGS:
+        announce(_ENDINGS[status], GenerationSession, using, **values)

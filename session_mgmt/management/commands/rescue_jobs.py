@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from typing import TYPE_CHECKING
 
 from django.core.management.base import BaseCommand
-from django.db import DEFAULT_DB_ALIAS, connections
-from django.db import Error as DatabaseError
+from django.db import DEFAULT_DB_ALIAS
 
 from session_mgmt.jobs import rescue_jobs
+from session_mgmt.management.loop import repeat, seconds
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -28,7 +26,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--interval",
-            type=float,
+            type=seconds,
             metavar="SECONDS",
             help="keep running, with a pass every SECONDS; stops on SIGTERM and Ctrl-C",
         )
@@ -40,18 +38,15 @@ class Command(BaseCommand):
         if interval is None:
             self._pass(database, report_nothing=True)
             return
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        while not stop.is_set():
-            try:
-                self._pass(database, report_nothing=False)
-            except DatabaseError as error:
-                self.stderr.write(f"The database did not answer ({type(error).__name__}).")
-                connections[database].close()
-            stop.wait(interval)
+        repeat(
+            lambda _: self._pass(database, report_nothing=False),
+            interval,
+            using=database,
+            complain=self.stderr.write,
+        )
 
     def _pass(self, database: str, *, report_nothing: bool) -> None:
         rescue = rescue_jobs(database)
         if rescue.taken_over or rescue.redispatched or report_nothing:
             self.stdout.write(f"{rescue.taken_over} taken over, {rescue.redispatched} sent again.")
+            self.stdout.flush()

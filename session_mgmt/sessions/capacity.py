@@ -1,0 +1,185 @@
+"""Keep the number of sessions below a limit: strictly, and without counting at every start.
+
+The room that is left is cut into stripes, rows that each hold a number of free places. Whoever
+creates a session takes one place from one stripe, in the same transaction.
+
+Never more than `max_sessions`: while stripes are in use, sessions + free places <= limit.
+- A creation moves one from the right to the left, in one transaction; a rollback moves it back.
+- Removing sessions only lowers the left side.
+- Places are made only by whoever has locked all stripes. A creation that is under way holds a
+  lock on its stripe, so there is none then: the count is exact, and the sum is set to the limit.
+  At REPEATABLE READ, where the count could be an old one, PostgreSQL refuses the lock on a stripe
+  that changed since the snapshot (40001), and every change of the count goes with one of a stripe.
+
+Creations in different stripes do not wait for each other, and SKIP LOCKED finds a stripe that
+nobody holds. Only near the limit, when all stripes are empty, they queue and count; an eviction
+then makes room for several at once, where the limit is large.
+
+A limit of up to 1,000 sessions is always counted: that is cheap, and exact also when rows come and
+go without this. Above it, sessions that were not created by a manager with this limit are noticed
+within a minute, and room that was made after a refusal within a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from datetime import timedelta
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from django.db import transaction
+from django.db.models import Case, F, Value, When
+from django.utils import timezone
+
+from session_mgmt.exceptions import SessionCapacityError
+from session_mgmt.models import CapacityStripe, GenerationSession
+from session_mgmt.sessions.expiry import expiry_rules
+from session_mgmt.sessions.removal import remove_oldest
+from session_mgmt.states import GenerationStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from session_mgmt.models.session import GenerationSessionQuerySet
+
+__all__ = ["reserve_place"]
+
+logger = logging.getLogger(__name__)
+
+_STRIPES: Final = 16
+_ALWAYS_COUNTED: Final = 1000
+_COUNT_IS_TRUE_FOR: Final = timedelta(minutes=1)
+_REFUSAL_IS_TRUE_FOR: Final = 1.0
+_MOST_EVICTED_AT_ONCE: Final = 1000
+_FINISHED: Final = tuple(status for status in GenerationStatus if status.is_terminal)
+
+# When this process last found a large limit reached; counting for every refusal would be slow.
+_refused_at: dict[tuple[str, int], float] = {}
+
+
+def reserve_place(max_sessions: int, policy: str, using: str) -> None:
+    """Make sure that one more session may be created in the current transaction.
+
+    Two statements at most while there is room. Near the limit one transaction after the other
+    counts, and evicts where the policy says so: expired sessions, then the oldest finished ones,
+    then the oldest.
+
+    Args:
+        max_sessions: the limit, at least 1.
+        policy: "evict" or "reject".
+        using: database alias, in a transaction.
+
+    Raises:
+        SessionCapacityError: there is no room, and the policy is "reject" or none can be made.
+        OperationalError: with SQLSTATE 40001, at REPEATABLE READ or SERIALIZABLE, when another
+            creation was faster; run the transaction again.
+    """
+    if max_sessions > _ALWAYS_COUNTED and _take(max_sessions, using):
+        return
+    refused_at = _refused_at.get((using, max_sessions), -inf)
+    if policy == "reject" and time.monotonic() - refused_at < _REFUSAL_IS_TRUE_FOR:
+        raise SessionCapacityError(max_sessions, "try again later")
+    with transaction.atomic(using=using):
+        free, counted_at = _free_places(_locked(max_sessions, using), max_sessions, policy, using)
+        # One of them is the caller's.
+        shared = free - 1 if max_sessions > _ALWAYS_COUNTED else 0
+        CapacityStripe.objects.using(using).update(
+            free=Case(
+                When(pk__lt=shared % _STRIPES, then=Value(shared // _STRIPES + 1)),
+                default=Value(shared // _STRIPES),
+            ),
+            max_sessions=max_sessions,
+            counted_at=counted_at,
+        )
+
+
+def _take(max_sessions: int, using: str) -> bool:
+    """Take a place from a stripe that nobody holds, else from one that somebody will give back."""
+    stripes = CapacityStripe.objects.using(using)
+    usable = stripes.filter(
+        free__gt=0,
+        max_sessions=max_sessions,
+        counted_at__gt=timezone.now() - _COUNT_IS_TRUE_FOR,
+    )
+    idle = usable.order_by().select_for_update(skip_locked=True).values("pk")[:1]
+    if stripes.filter(pk=idle).update(free=F("free") - 1):
+        return True
+    number = random.randrange(_STRIPES)  # noqa: S311 # no secret
+    return bool(usable.filter(pk=number).update(free=F("free") - 1))
+
+
+def _locked(max_sessions: int, using: str) -> list[CapacityStripe]:
+    rows = CapacityStripe.objects.using(using)
+    stripes = list(rows.select_for_update().order_by("pk"))
+    if len(stripes) < _STRIPES:
+        never = timezone.now() - _COUNT_IS_TRUE_FOR
+        rows.bulk_create(
+            (
+                CapacityStripe(pk=number, free=0, max_sessions=max_sessions, counted_at=never)
+                for number in range(_STRIPES)
+            ),
+            ignore_conflicts=True,
+        )
+        stripes = list(rows.select_for_update().order_by("pk"))
+    return stripes
+
+
+def _free_places(
+    stripes: list[CapacityStripe], max_sessions: int, policy: str, using: str
+) -> tuple[int, datetime]:
+    """Return how many sessions may be created, at least one, and when they were counted."""
+    now = timezone.now()
+    first = stripes[0]
+    left = sum(stripe.free for stripe in stripes)
+    is_fresh = first.max_sessions == max_sessions and now - first.counted_at < _COUNT_IS_TRUE_FOR
+    if is_fresh and left and max_sessions > _ALWAYS_COUNTED:
+        return left, first.counted_at
+    sessions = GenerationSession.objects.using(using).order_by()
+    free = max_sessions - sessions[: max_sessions + _MOST_EVICTED_AT_ONCE].count()
+    if free <= 0 and policy == "evict":
+        free += _evict(1 - free, max_sessions, using)
+    if free <= 0:
+        if max_sessions > _ALWAYS_COUNTED:
+            _refused_at[using, max_sessions] = time.monotonic()
+        raise SessionCapacityError(
+            max_sessions,
+            "try again later"
+            if policy == "reject"
+            else "those that exist are too many, or in use: run manage.py cleanup_sessions",
+        )
+    return free, now
+
+
+def _evict(needed: int, max_sessions: int, using: str) -> int:
+    """Remove sessions and return how many; where the limit is large, a few more than needed."""
+    wanted = min(max(needed, max_sessions // _MOST_EVICTED_AT_ONCE), _MOST_EVICTED_AT_ONCE)
+    gone = 0
+    for rule in expiry_rules():
+        most = _MOST_EVICTED_AT_ONCE - gone
+        if most > 0:
+            gone += remove_oldest(rule.sessions(using), most, expired=True).removed
+    for statuses in (_FINISHED, tuple(GenerationStatus)):
+        for sessions in _oldest(statuses, wanted - gone, using):
+            if gone < wanted:
+                gone += remove_oldest(sessions, wanted - gone).removed
+    if gone:
+        logger.warning("Removed %d sessions to keep the limit of %d", gone, max_sessions)
+    return gone
+
+
+def _oldest(
+    statuses: Iterable[GenerationStatus], number: int, using: str
+) -> list[GenerationSessionQuerySet]:
+    """Return the oldest sessions of several statuses, each by a range of (status, age_from)."""
+    if number <= 0:
+        return []
+    parts = [GenerationSession.objects.using(using).filter(status=status) for status in statuses]
+    ages = sorted(
+        age
+        for part in parts
+        for age in part.order_by("age_from").values_list("age_from", flat=True)[:number]
+    )[:number]
+    return [part.filter(age_from__lte=ages[-1]) for part in parts] if ages else []

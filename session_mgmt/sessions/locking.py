@@ -1,0 +1,165 @@
+"""Change sessions under the lock of their row, alone or many at once (seed 001).
+
+The lock is the database's, so it holds across threads, processes and machines, and a process that
+dies lets go of it. A transaction may lock the same session again. Locks are taken in the order of
+the ids by whoever takes several at once, so two of those cannot deadlock.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from django.db import OperationalError, connections, transaction
+
+from session_mgmt.db.errors import Fault, cause_of, classify
+from session_mgmt.exceptions import InvalidInputError, SessionLockError, SessionNotFoundError
+from session_mgmt.models import GenerationSession
+from session_mgmt.models.session import parse_id
+from session_mgmt.sessions.changes import CHANGEABLE, known_attributes, saved_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from session_mgmt.models.session import GenerationSessionQuerySet
+
+__all__ = ["update_attributes", "update_many", "with_lock"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+_SQLITE_BUSY_OR_LOCKED: Final = {5, 6}
+_LONGEST_WAIT: Final = 2_000_000.0
+"""In seconds; PostgreSQL keeps it as milliseconds in 32 bits."""
+
+
+def with_lock(
+    session_id: object,
+    operation: Callable[[GenerationSession], T],
+    timeout: float | None,
+    using: str,
+) -> T:
+    """Call `operation` with the locked session and save what it did (see SessionManager)."""
+    if not callable(operation):
+        raise InvalidInputError("operation", f"must be callable, not {operation!r}")
+    if timeout is not None and not _is_wait(timeout):
+        raise InvalidInputError("timeout", f"must be seconds, 0 or more, not {timeout!r}")
+    with ExitStack() as stack:
+        session = _acquire(stack, session_id, timeout, using)
+        if session is None:
+            raise SessionNotFoundError(session_id)
+        try:
+            with saved_changes(session, using):
+                result = operation(session)
+        except Exception as error:
+            # Its text may hold what no log should; who called gets all of it.
+            logger.warning("Operation failed for session %s: %s", session.pk, type(error).__name__)
+            raise
+    return result
+
+
+def update_attributes(session_id: object, updates: Mapping[str, object], using: str) -> None:
+    """Set several attributes at once, or none (see SessionManager)."""
+    known = known_attributes()
+    for name in updates:
+        if name not in known:
+            logger.warning("Unknown session attribute: %s", name)
+        elif name not in CHANGEABLE:
+            raise InvalidInputError(name, "cannot be changed")
+
+    def apply(session: GenerationSession) -> None:
+        for name, value in updates.items():
+            if name in known:
+                try:
+                    setattr(session, name, value)
+                except ValueError as error:  # Django: not a user
+                    raise InvalidInputError(name, str(error)) from None
+
+    with_lock(session_id, apply, None, using)
+
+
+def update_many(
+    session_ids: Iterable[object], operation: Callable[[GenerationSession], object], using: str
+) -> int:
+    """Call `operation` with each session, each in a savepoint (see SessionManager)."""
+    ids = {pk for session_id in session_ids if (pk := parse_id(session_id)) is not None}
+    done = 0
+    with transaction.atomic(using=using):
+        # Read first: who waits for a lock while a cursor is open would hold both.
+        for session in list(_rows(using).filter(pk__in=ids).order_by("pk")):
+            try:
+                with transaction.atomic(using=using), saved_changes(session, using):
+                    operation(session)
+            except Exception as error:
+                if classify(error) is not Fault.PERMANENT:
+                    raise  # the transaction is lost, or is to be run again as a whole
+                logger.exception("Bulk update failed for session %s", session.pk)
+            else:
+                done += 1
+    logger.info("Bulk updated %d of %d sessions", done, len(ids))
+    return done
+
+
+def _rows(using: str) -> GenerationSessionQuerySet:
+    rows = GenerationSession.objects.using(using).select_related("progress_row")
+    return rows.select_for_update(of=("self",))
+
+
+def _acquire(
+    stack: ExitStack, session_id: object, timeout: float | None, using: str
+) -> GenerationSession | None:
+    try:
+        with _waiting_on_sqlite(timeout, using):
+            stack.enter_context(transaction.atomic(using=using))
+        with _waiting_on_postgresql(timeout, using):
+            return _rows(using).with_id(session_id).first()
+    except OperationalError as error:
+        cause = cause_of(error)
+        is_locked = (
+            getattr(cause, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+            or getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BUSY_OR_LOCKED
+        )
+        if is_locked:
+            raise SessionLockError(session_id) from error
+        raise
+
+
+@contextmanager
+def _waiting_on_postgresql(timeout: float | None, using: str) -> Iterator[None]:
+    """Let the lock be waited for no longer; after an error the rollback resets that."""
+    connection = connections[using]
+    if timeout is None or connection.vendor != "postgresql":
+        yield
+        return
+    set_limit = "set_config('lock_timeout', %s, true)"
+    with connection.cursor() as cursor:
+        # PostgreSQL takes 0 for no limit.
+        limit = f"{max(1, round(timeout * 1000))}ms"
+        cursor.execute(f"SELECT current_setting('lock_timeout'), {set_limit}", [limit])
+        before, _ = cursor.fetchone()
+        yield
+        cursor.execute(f"SELECT {set_limit}", [before])
+
+
+@contextmanager
+def _waiting_on_sqlite(timeout: float | None, using: str) -> Iterator[None]:
+    """Let the beginning of a transaction, which locks everything, be waited for no longer."""
+    connection = connections[using]
+    if timeout is None or connection.vendor != "sqlite":
+        yield
+        return
+    with connection.cursor() as cursor:
+        before = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+        cursor.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {before}")
+
+
+def _is_wait(timeout: object) -> bool:
+    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    return is_number and 0 <= timeout <= _LONGEST_WAIT  # type: ignore[operator] # just checked
