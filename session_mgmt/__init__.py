@@ -13,6 +13,8 @@ from session_mgmt.exceptions import (
     InvalidInputError,
     InvalidTransitionError,
     LeaseLostError,
+    SessionCapacityError,
+    SessionLockError,
     SessionManagerError,
     SessionNotFoundError,
 )
@@ -35,6 +37,8 @@ __all__ = [
     "MediaType",
     "ProgressUpdate",
     "ScenePrompt",
+    "SessionCapacityError",
+    "SessionLockError",
     "SessionManagerError",
     "SessionNotFoundError",
 ]

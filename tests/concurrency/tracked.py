@@ -6,6 +6,7 @@
 import os
 import random
 import sys
+import threading
 import time
 
 from tests.processes import started_at
@@ -91,11 +92,24 @@ def forks():
     tracker = GenerationSession.objects.get().track(total=9)
     tracker.step(2)
     connection.close()
+    held, forked = threading.Event(), threading.Event()
+
+    def be_in_the_middle_of_a_step():
+        with tracker._lock:
+            held.set()
+            forked.wait(60)
+
+    thread = threading.Thread(target=be_in_the_middle_of_a_step)
+    thread.start()
+    assert held.wait(60)
     if (child := os.fork()) == 0:
         tracker.step(3)
+        assert tracker.remaining
         flush()
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
+    forked.set()
+    thread.join()
 
 
 if __name__ == "__main__":
