@@ -43,8 +43,8 @@ class SessionAccess:
 
     using: str
 
-    def reserve_place(self) -> None:
-        """Make sure that there is room for another session, or raise SessionCapacityError."""
+    def reserve_place(self, *, thoroughly: bool) -> bool:
+        """Tell whether one more session may be created, or raise SessionCapacityError."""
         raise NotImplementedError
 
     def start(

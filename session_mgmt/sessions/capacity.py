@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from session_mgmt.models.session import GenerationSessionQuerySet
 
-__all__ = ["reserve_place"]
+__all__ = ["make_place", "take_place"]
 
 logger = logging.getLogger(__name__)
 
@@ -60,12 +60,37 @@ _FINISHED: Final = tuple(status for status in GenerationStatus if status.is_term
 _refused_at: dict[tuple[str, int], float] = {}
 
 
-def reserve_place(max_sessions: int, policy: str, using: str) -> None:
+def take_place(max_sessions: int, using: str) -> bool:
+    """Let one more session be created in the current transaction if there certainly is room.
+
+    One statement, two when all stripes are in use. After False the caller must roll back before it
+    goes on: PostgreSQL may have locked a stripe that turned out to be empty, and `make_place` locks
+    all of them in order, so that two of those cannot deadlock.
+
+    Args:
+        max_sessions: the limit, at least 1.
+        using: database alias, in a transaction.
+    """
+    if max_sessions <= _ALWAYS_COUNTED:
+        return False
+    stripes = CapacityStripe.objects.using(using)
+    usable = stripes.filter(
+        free__gt=0,
+        max_sessions=max_sessions,
+        counted_at__gt=timezone.now() - _COUNT_IS_TRUE_FOR,
+    )
+    idle = usable.order_by().select_for_update(skip_locked=True).values("pk")[:1]
+    if stripes.filter(pk=idle).update(free=F("free") - 1):
+        return True
+    number = random.randrange(_STRIPES)  # noqa: S311 # no secret
+    return bool(usable.filter(pk=number).update(free=F("free") - 1))
+
+
+def make_place(max_sessions: int, policy: str, using: str) -> None:
     """Make sure that one more session may be created in the current transaction.
 
-    Two statements at most while there is room. Near the limit one transaction after the other
-    counts, and evicts where the policy says so: expired sessions, then the oldest finished ones,
-    then the oldest.
+    One transaction after the other counts here, and evicts where the policy says so: expired
+    sessions, then the oldest finished ones, then the oldest.
 
     Args:
         max_sessions: the limit, at least 1.
@@ -75,10 +100,9 @@ def reserve_place(max_sessions: int, policy: str, using: str) -> None:
     Raises:
         SessionCapacityError: there is no room, and the policy is "reject" or none can be made.
         OperationalError: with SQLSTATE 40001, at REPEATABLE READ or SERIALIZABLE, when another
-            creation was faster; run the transaction again.
+            creation was faster; with 40P01 when this transaction has created sessions before, and
+            another one too. Run the transaction again.
     """
-    if max_sessions > _ALWAYS_COUNTED and _take(max_sessions, using):
-        return
     refused_at = _refused_at.get((using, max_sessions), -inf)
     if policy == "reject" and time.monotonic() - refused_at < _REFUSAL_IS_TRUE_FOR:
         raise SessionCapacityError(max_sessions, "try again later")
@@ -94,21 +118,6 @@ def reserve_place(max_sessions: int, policy: str, using: str) -> None:
             max_sessions=max_sessions,
             counted_at=counted_at,
         )
-
-
-def _take(max_sessions: int, using: str) -> bool:
-    """Take a place from a stripe that nobody holds, else from one that somebody will give back."""
-    stripes = CapacityStripe.objects.using(using)
-    usable = stripes.filter(
-        free__gt=0,
-        max_sessions=max_sessions,
-        counted_at__gt=timezone.now() - _COUNT_IS_TRUE_FOR,
-    )
-    idle = usable.order_by().select_for_update(skip_locked=True).values("pk")[:1]
-    if stripes.filter(pk=idle).update(free=F("free") - 1):
-        return True
-    number = random.randrange(_STRIPES)  # noqa: S311 # no secret
-    return bool(usable.filter(pk=number).update(free=F("free") - 1))
 
 
 def _locked(max_sessions: int, using: str) -> list[CapacityStripe]:
@@ -173,7 +182,10 @@ def _evict(needed: int, max_sessions: int, using: str) -> int:
 def _oldest(
     statuses: Iterable[GenerationStatus], number: int, using: str
 ) -> list[GenerationSessionQuerySet]:
-    """Return the oldest sessions of several statuses, each by a range of (status, age_from)."""
+    """Return the oldest sessions of several statuses, and then any, should those be in use.
+
+    Each part is a range of the index (status, age_from).
+    """
     if number <= 0:
         return []
     parts = [GenerationSession.objects.using(using).filter(status=status) for status in statuses]
@@ -182,4 +194,5 @@ def _oldest(
         for part in parts
         for age in part.order_by("age_from").values_list("age_from", flat=True)[:number]
     )[:number]
-    return [part.filter(age_from__lte=ages[-1]) for part in parts] if ages else []
+    oldest = [part.filter(age_from__lte=ages[-1]) for part in parts] if ages else []
+    return oldest + parts

@@ -105,7 +105,8 @@ def update_many(
 
 def _rows(using: str) -> GenerationSessionQuerySet:
     rows = GenerationSession.objects.using(using).select_related("progress_row")
-    return rows.select_for_update(of=("self",))
+    # Foreign keys may still be checked, so that children are written by whoever need not wait.
+    return rows.select_for_update(of=("self",), no_key=True)
 
 
 def _acquire(

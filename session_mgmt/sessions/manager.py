@@ -100,11 +100,11 @@ class SessionManager(Upkeep, ExclusiveAccess, Monitoring, AsyncAccess):
         """Tell whether the thread that cleans up runs in this process."""
         return self._cleanup_timer.is_alive()
 
-    def reserve_place(self) -> None:
-        """Make sure that there is room for another session; start the thread that cleans up."""
-        super().reserve_place()
+    def reserve_place(self, *, thoroughly: bool) -> bool:
+        """Tell whether one more session may be created; start the thread that cleans up."""
         if self.cleanup_interval is not None:
             self._cleanup_timer.start()
+        return super().reserve_place(thoroughly=thoroughly)
 
     def reconfigure(
         self,

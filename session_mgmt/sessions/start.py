@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from django.db import transaction
 
@@ -15,8 +15,6 @@ from session_mgmt.signals import announce, session_created
 from session_mgmt.validation import checked_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from django.contrib.auth.models import AbstractBaseUser
 
 __all__ = ["start_session"]
@@ -24,17 +22,25 @@ __all__ = ["start_session"]
 _MAX_KEY: Final = 200
 
 
+class ReservePlace(Protocol):
+    """Tells whether one more session may be created in the current transaction."""
+
+    def __call__(self, *, thoroughly: bool) -> bool:
+        """See `Upkeep.reserve_place`."""
+
+
 def start_session(
     request: GenerationRequest,
     *,
     owner: AbstractBaseUser | None,
     idempotency_key: str,
-    reserve_place: Callable[[], None],
+    reserve_place: ReservePlace,
     using: str,
 ) -> GenerationSession:
     """Create a session, or return the one that this key already started (see SessionManager).
 
-    `reserve_place` is called in the transaction that creates it, and raises where there is no room.
+    `reserve_place` is called in the transaction that creates it: quickly at first, and after a
+    rollback thoroughly. It raises where there is no room.
     """
     _check(request, owner, idempotency_key)
     new = GenerationSession(
@@ -51,17 +57,24 @@ def start_session(
     return first
 
 
-def _inserted(new: GenerationSession, reserve_place: Callable[[], None], using: str) -> bool:
-    with transaction.atomic(using=using):
-        reserve_place()
-        # A rival's insert is waited for and then ignored; an error would end the transaction.
-        sessions = GenerationSession.objects.using(using)
-        sessions.bulk_create([new], ignore_conflicts=bool(new.idempotency_key))
-        if new.idempotency_key and not sessions.filter(pk=new.pk).exists():
-            transaction.set_rollback(True, using)  # the place is free again
-            return False
-        SessionEvent.objects.using(using).create(session=new, seq=1, kind="session_created")
-        announce(session_created, GenerationSession, using, session_id=new.session_id)
+def _inserted(new: GenerationSession, reserve_place: ReservePlace, using: str) -> bool:
+    for thoroughly in (False, True):
+        with transaction.atomic(using=using):
+            if reserve_place(thoroughly=thoroughly):
+                return _insert(new, using)
+            transaction.set_rollback(True, using)  # lets go of what it has locked
+    return False
+
+
+def _insert(new: GenerationSession, using: str) -> bool:
+    # A rival's insert is waited for and then ignored; an error would end the transaction.
+    sessions = GenerationSession.objects.using(using)
+    sessions.bulk_create([new], ignore_conflicts=bool(new.idempotency_key))
+    if new.idempotency_key and not sessions.filter(pk=new.pk).exists():
+        transaction.set_rollback(True, using)  # the place is free again
+        return False
+    SessionEvent.objects.using(using).create(session=new, seq=1, kind="session_created")
+    announce(session_created, GenerationSession, using, session_id=new.session_id)
     return True
 
 

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from session_mgmt.models import GenerationSession
 from session_mgmt.sessions.arguments import checked_hours
-from session_mgmt.sessions.capacity import reserve_place
+from session_mgmt.sessions.capacity import make_place, take_place
 from session_mgmt.sessions.cleanup import clean_up, prune_tokens
 from session_mgmt.sessions.expiry import Rule, expiry_rules, moment_ago, rules_for_all
 from session_mgmt.sessions.removal import remove_oldest
@@ -35,14 +35,21 @@ class Upkeep:
         """Return what is done where there is no room: "evict" or "reject"."""
         raise NotImplementedError
 
-    def reserve_place(self) -> None:
-        """Make sure that there is room for another session; in the transaction that creates it.
+    def reserve_place(self, *, thoroughly: bool) -> bool:
+        """Tell whether one more session may be created in this transaction; after False roll back.
+
+        Args:
+            thoroughly: count, and make room, so that the answer is never False.
 
         Raises:
-            SessionCapacityError: there is none, and none may or can be made.
+            SessionCapacityError: there is no room, and none may or can be made.
         """
-        if self.max_sessions is not None:
-            reserve_place(self.max_sessions, self.policy, self.using)
+        if self.max_sessions is None:
+            return True
+        if not thoroughly:
+            return take_place(self.max_sessions, self.using)
+        make_place(self.max_sessions, self.policy, self.using)
+        return True
 
     def cleanup_expired_sessions(self, max_age_hours: float | None = None) -> int:
         """Remove the sessions that have expired, and return how many.

@@ -77,3 +77,72 @@ def end_sessions(ids, status):
     from session_mgmt.sessions import session_manager
 
     return [session_manager.update_session_status(one, GenerationStatus(status)) for one in ids]
+
+
+def create_up_to(limit, policy, count, threads):
+    """Create sessions in several threads and return how many were created and refused."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.db import connection
+
+    from session_mgmt import GenerationRequest, SessionCapacityError
+    from session_mgmt.models import GenerationSession
+    from session_mgmt.sessions import SessionManager
+
+    manager = SessionManager(limit, None, policy)
+
+    def create(_):
+        created = refused = most = 0
+        for _ in range(count):
+            try:
+                manager.create_session(GenerationRequest(story_text="x"))
+                created += 1
+            except SessionCapacityError:
+                refused += 1
+            most = max(most, GenerationSession.objects.count())
+        connection.close()
+        return created, refused, most
+
+    with ThreadPoolExecutor(threads) as pool:
+        results = list(pool.map(create, range(threads)))
+    return [sum(r[0] for r in results), sum(r[1] for r in results), max(r[2] for r in results)]
+
+
+def count_under_lock(session_id, times):
+    """Add one to a number in the session, so many times."""
+    from session_mgmt.sessions import session_manager
+
+    def add(session):
+        session.error_message = str(int(session.error_message or 0) + 1)
+
+    for _ in range(times):
+        session_manager.with_session_lock(session_id, add)
+    return True
+
+
+def update_in_order(ids, times):
+    """Update all the sessions at once, so many times, and return how many updates worked."""
+    from session_mgmt.sessions import session_manager
+
+    def touch(session):
+        session.error_message = "touched"
+
+    return sum(session_manager.bulk_update_sessions(ids, touch) for _ in range(times))
+
+
+def clean_up_all():
+    """Clean up until there is nothing left to find, and return how many went."""
+    from session_mgmt.sessions.cleanup import clean_up
+    from session_mgmt.sessions.expiry import expiry_rules
+
+    total = 0
+    while removed := clean_up(expiry_rules(), "default", batch_size=50).total:
+        total += removed
+    return total
+
+
+def renew_some(ids):
+    """Renew sessions one by one and return those whose renewal was confirmed."""
+    from session_mgmt.sessions import session_manager
+
+    return [session_id for session_id in ids if session_manager.renew_session(session_id)]
