@@ -15,6 +15,36 @@ def leave_room(apps, schema_editor):
             schema_editor.execute(f'ALTER TABLE "{table}" SET (fillfactor = {percent})')
 
 
+CHILDREN = ("Job", "Progress", "Scene", "SessionEvent")
+
+
+def set_cascade(apps, schema_editor, action):
+    """Let PostgreSQL remove what belongs to a session; `on_delete` still does where it cannot."""
+    connection = schema_editor.connection
+    if connection.vendor != "postgresql":
+        return
+    parent = apps.get_model("session_mgmt", "GenerationSession")._meta.db_table
+    for name in CHILDREN:
+        table = apps.get_model("session_mgmt", name)._meta.db_table
+        with connection.cursor() as cursor:
+            constraints = connection.introspection.get_constraints(cursor, table)
+        for constraint, details in constraints.items():
+            if details["foreign_key"] == (parent, "id"):
+                schema_editor.execute(
+                    f'ALTER TABLE "{table}" DROP CONSTRAINT "{constraint}", '
+                    f'ADD CONSTRAINT "{constraint}" FOREIGN KEY ("session_id") '
+                    f'REFERENCES "{parent}" ("id") {action} DEFERRABLE INITIALLY DEFERRED'
+                )
+
+
+def cascade(apps, schema_editor):
+    set_cascade(apps, schema_editor, "ON DELETE CASCADE")
+
+
+def do_not_cascade(apps, schema_editor):
+    set_cascade(apps, schema_editor, "")
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -56,4 +86,5 @@ class Migration(migrations.Migration):
             name='rate',
             field=models.FloatField(blank=True, null=True, verbose_name='steps per second'),
         ),
+        migrations.RunPython(cascade, do_not_cascade),
     ]

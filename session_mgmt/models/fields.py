@@ -60,6 +60,10 @@ class RequestField(_RequestColumn):
         stored: dict[str, Any] | None = super().from_db_value(value, expression, connection)
         return None if stored is None else GenerationRequest.from_stored(stored)
 
+    def validate(self, value: object, model_instance: models.Model | None) -> None:
+        """Check what would be stored."""
+        super().validate(self.get_prep_value(value), model_instance)
+
     def get_prep_value(self, value: object) -> object:
         """Turn a request into plain JSON values."""
         if isinstance(value, GenerationRequest):

@@ -172,10 +172,24 @@ def _evict(needed: int, max_sessions: int, using: str) -> int:
             gone += remove_oldest(rule.sessions(using), most, expired=True).removed
     for statuses in (_FINISHED, tuple(GenerationStatus)):
         for sessions in _oldest(statuses, wanted - gone, using):
-            if gone < wanted:
-                gone += remove_oldest(sessions, wanted - gone).removed
+            gone += _remove(sessions, wanted - gone)
     if gone:
         logger.warning("Removed %d sessions to keep the limit of %d", gone, max_sessions)
+    return gone
+
+
+def _remove(sessions: GenerationSessionQuerySet, number: int) -> int:
+    """Remove the oldest; where some are in use, the ones that come next."""
+    gone = 0
+    remaining = sessions
+    while gone < number:
+        part = remove_oldest(remaining, number - gone)
+        gone += part.removed
+        if part.is_last:
+            break
+        remaining = sessions.filter(age_from__gte=part.age_from)
+        if not part.removed:
+            remaining = sessions.filter(age_from__gt=part.age_from)
     return gone
 
 

@@ -116,7 +116,7 @@ def _chunks(
         chunk = _remove(remaining, size, expired=expired)
         took = time.monotonic() - started
         yield chunk
-        if chunk.age_from is None or chunk.removed + chunk.kept < size:
+        if chunk.is_last:
             return
         # What was kept would be found again and again.
         comparison = "age_from__gte" if chunk.removed else "age_from__gt"

@@ -8,19 +8,20 @@ the ids by whoever takes several at once, so two of those cannot deadlock.
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from django.db import OperationalError, connections, transaction
+from django.db import OperationalError, transaction
 
-from session_mgmt.db.errors import Fault, cause_of, classify
+from session_mgmt.db.errors import Fault, classify
+from session_mgmt.db.lock_timeout import busy_timeout, is_lock_failure, lock_timeout
 from session_mgmt.exceptions import InvalidInputError, SessionLockError, SessionNotFoundError
 from session_mgmt.models import GenerationSession
 from session_mgmt.models.session import parse_id
 from session_mgmt.sessions.changes import CHANGEABLE, known_attributes, saved_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from session_mgmt.models.session import GenerationSessionQuerySet
 
@@ -30,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_LOCK_NOT_AVAILABLE: Final = "55P03"
-_SQLITE_BUSY_OR_LOCKED: Final = {5, 6}
 _LONGEST_WAIT: Final = 2_000_000.0
 """In seconds; PostgreSQL keeps it as milliseconds in 32 bits."""
 
@@ -113,52 +112,14 @@ def _acquire(
     stack: ExitStack, session_id: object, timeout: float | None, using: str
 ) -> GenerationSession | None:
     try:
-        with _waiting_on_sqlite(timeout, using):
+        with busy_timeout(timeout, using):
             stack.enter_context(transaction.atomic(using=using))
-        with _waiting_on_postgresql(timeout, using):
+        with lock_timeout(timeout, using):
             return _rows(using).with_id(session_id).first()
     except OperationalError as error:
-        cause = cause_of(error)
-        is_locked = (
-            getattr(cause, "sqlstate", None) == _LOCK_NOT_AVAILABLE
-            or getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BUSY_OR_LOCKED
-        )
-        if is_locked:
+        if is_lock_failure(error):
             raise SessionLockError(session_id) from error
         raise
-
-
-@contextmanager
-def _waiting_on_postgresql(timeout: float | None, using: str) -> Iterator[None]:
-    """Let the lock be waited for no longer; after an error the rollback resets that."""
-    connection = connections[using]
-    if timeout is None or connection.vendor != "postgresql":
-        yield
-        return
-    set_limit = "set_config('lock_timeout', %s, true)"
-    with connection.cursor() as cursor:
-        # PostgreSQL takes 0 for no limit.
-        limit = f"{max(1, round(timeout * 1000))}ms"
-        cursor.execute(f"SELECT current_setting('lock_timeout'), {set_limit}", [limit])
-        before, _ = cursor.fetchone()
-        yield
-        cursor.execute(f"SELECT {set_limit}", [before])
-
-
-@contextmanager
-def _waiting_on_sqlite(timeout: float | None, using: str) -> Iterator[None]:
-    """Let the beginning of a transaction, which locks everything, be waited for no longer."""
-    connection = connections[using]
-    if timeout is None or connection.vendor != "sqlite":
-        yield
-        return
-    with connection.cursor() as cursor:
-        before = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
-        cursor.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
-        try:
-            yield
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {before}")
 
 
 def _is_wait(timeout: object) -> bool:

@@ -1,26 +1,32 @@
-"""Remove sessions with everything that belongs to them, and wait for nobody.
+"""Remove sessions with everything that belongs to them, and hardly wait for anybody.
 
 A session goes with its jobs, scenes, progress and events, and with whatever a project's own models
 say in `on_delete`. Files go by a receiver of `session_removed`.
 
-Nothing here can deadlock, although others lock in other orders: the rows of the sessions, of their
-jobs and of their progress are locked with SKIP LOCKED, and a session of which one is locked by
-somebody else is left for another time. The other children are written only by somebody who holds
-the session's row. Between the lock and the end of the transaction no new child can come, because
-its foreign key needs a lock on the session.
+Rows of sessions are locked with SKIP LOCKED: one that somebody works on is left for another time.
+Between that lock and the end of the transaction no new child can come, because its foreign key
+needs a lock on the session. Their children may be locked by somebody who wants the session next;
+so no lock is waited for longer than a fraction of a second, which is less than PostgreSQL takes to
+look for a deadlock, and then some fewer sessions are tried.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import ProtectedError, RestrictedError
-from django.db.models.deletion import Collector
 from pydantic import ValidationError
 
-from session_mgmt.models import GenerationSession, Job, Progress
+from session_mgmt.db.lock_timeout import is_lock_failure, lock_timeout
+from session_mgmt.models import GenerationSession
+from session_mgmt.sessions.deletion import (
+    delete_oldest,
+    delete_with_all,
+    is_listened_to,
+    is_plain_deletion,
+)
 from session_mgmt.signals import announce, session_expired, session_removed
 
 if TYPE_CHECKING:
@@ -34,6 +40,9 @@ __all__ = ["Removal", "remove_locked", "remove_oldest"]
 
 logger = logging.getLogger(__name__)
 
+_PATIENCE: Final = 0.2
+"""In seconds; PostgreSQL looks for a deadlock after one."""
+
 
 class Removal(NamedTuple):
     """What became of some sessions.
@@ -41,11 +50,13 @@ class Removal(NamedTuple):
     Attributes:
         removed: how many are gone.
         kept: how many stay, because somebody works on them or a row of the project protects them.
+        is_last: whether there were no more than these.
         age_from: of the youngest of all of them; None when there were none.
     """
 
     removed: int
     kept: int
+    is_last: bool
     age_from: datetime | None
 
 
@@ -62,16 +73,37 @@ def remove_oldest(
         limit: how many rows to lock at most.
         expired: whether to send `session_expired` too.
     """
+    if is_plain_deletion(sessions.db):
+        try:
+            with transaction.atomic(using=sessions.db), lock_timeout(_PATIENCE, sessions.db):
+                ages = delete_oldest(sessions, limit)
+            return Removal(len(ages), 0, len(ages) < limit, max(ages, default=None))
+        except OperationalError as error:
+            if not is_lock_failure(error):
+                raise
+        limit = max(1, limit // 2)
+    return _remove_with_django(sessions, limit, expired=expired)
+
+
+def _remove_with_django(
+    sessions: GenerationSessionQuerySet, limit: int, *, expired: bool
+) -> Removal:
     using = sessions.db
-    with transaction.atomic(using=using):
-        locked = sessions.order_by("age_from").select_for_update(skip_locked=True)
-        found = list(locked.values_list("pk", "age_from")[:limit])
-        if not found:
-            return Removal(0, 0, None)
-        ids = [pk for pk, _ in found]
-        free = _without_busy(ids, using)
-        removed = _remove_unprotected(free, using, expired=expired) if free else 0
-    return Removal(removed, len(ids) - removed, found[-1][1])
+    found: list[tuple[UUID, datetime]] = []
+    removed = 0
+    try:
+        with transaction.atomic(using=using), lock_timeout(_PATIENCE, using):
+            locked = sessions.order_by("age_from").select_for_update(skip_locked=True)
+            found += locked.values_list("pk", "age_from")[:limit]
+            if not found:
+                return Removal(0, 0, is_last=True, age_from=None)
+            removed = _remove_unprotected([pk for pk, _ in found], using, expired=expired)
+    except OperationalError as error:
+        if not (found and is_lock_failure(error)):
+            raise
+        if limit > 1:
+            return _remove_with_django(sessions, limit // 2, expired=expired)
+    return Removal(removed, len(found) - removed, len(found) < limit, found[-1][1])
 
 
 def remove_locked(ids: list[UUID], using: str, *, expired: bool = False) -> None:
@@ -86,21 +118,7 @@ def remove_locked(ids: list[UUID], using: str, *, expired: bool = False) -> None
             if expired:
                 announce(session_expired, GenerationSession, using, **values)
             announce(session_removed, GenerationSession, using, **values)
-        # Django's own: it knows the project's foreign keys too, and reads none of the rows.
-        collector = Collector(using=using)
-        collector.collect([GenerationSession(pk=pk) for pk in ids])
-        collector.delete()
-
-
-def _without_busy(ids: list[UUID], using: str) -> list[UUID]:
-    """Lock what others may have locked before their session; leave out where that failed."""
-    busy: set[UUID] = set()
-    for model in (Job, Progress):
-        rows = model.objects.using(using).filter(session__in=ids)
-        own = set(rows.select_for_update(skip_locked=True).values_list("pk", flat=True))
-        everyone = rows.values_list("pk", "session_id")
-        busy.update(session for pk, session in everyone if pk not in own)
-    return [pk for pk in ids if pk not in busy]
+        delete_with_all(ids, using)
 
 
 def _remove_unprotected(ids: list[UUID], using: str, *, expired: bool) -> int:
@@ -119,8 +137,7 @@ def _remove_unprotected(ids: list[UUID], using: str, *, expired: bool) -> int:
 
 def _as_they_were(ids: list[UUID], using: str) -> Iterable[GenerationSession]:
     """Read what receivers are to be told; nothing when nobody listens."""
-    signals = (session_expired, session_removed)
-    if not any(signal.has_listeners(GenerationSession) for signal in signals):
+    if not is_listened_to():
         return []
     rows = GenerationSession.objects.using(using).filter(pk__in=ids)
     try:

@@ -20,13 +20,35 @@ def test_no_change_of_a_model_lacks_its_migration():
 
 @pytest.mark.django_db(transaction=True)
 def test_the_tables_can_be_taken_away_and_brought_back():
-    assert len(tables()) == 6
+    assert len(tables()) == 7
     call_command("migrate", "session_mgmt", "zero", verbosity=0)
     try:
         assert tables() == []
     finally:
         call_command("migrate", "session_mgmt", verbosity=0)
-    assert len(tables()) == 6
+    assert len(tables()) == 7
+
+
+def actions_of_foreign_keys_to_sessions():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT confdeltype FROM pg_constraint WHERE contype = 'f' AND condeferred"
+            " AND confrelid = 'session_mgmt_generationsession'::regclass"
+        )
+        return [action for (action,) in cursor.fetchall()]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite keeps Django's own")
+@pytest.mark.django_db(transaction=True)
+def test_foreign_keys_to_sessions_cascade_and_the_migration_can_be_undone():
+    cascade, nothing = "c", "a"
+    assert actions_of_foreign_keys_to_sessions() == [cascade] * 4
+    call_command("migrate", "session_mgmt", "0002", verbosity=0)
+    try:
+        assert actions_of_foreign_keys_to_sessions() == [nothing] * 4
+    finally:
+        call_command("migrate", "session_mgmt", verbosity=0)
+    assert actions_of_foreign_keys_to_sessions() == [cascade] * 4
 
 
 @pytest.mark.django_db

@@ -238,12 +238,12 @@ class TestErrors:
 
 
 class TestUtilities:
-    def test_a_manager_for_tests_is_small_and_cleans_up_often(self):
+    def test_a_manager_for_tests_is_small_and_has_no_thread_as_it_had_in_the_seed(self):
         from session_mgmt.testing import create_test_session_manager
 
         manager = create_test_session_manager()
         assert isinstance(manager, SessionManager)
-        assert (manager.max_sessions, manager.cleanup_interval) == (5, 60)
+        assert (manager.max_sessions, manager.cleanup_interval) == (5, None)
         assert create_test_session_manager(max_sessions=9).max_sessions == 9
 
     def test_a_mock_session_is_pending_and_has_the_request_of_the_seed(self):
@@ -266,6 +266,11 @@ class TestUtilities:
         session = create_mock_session(UNKNOWN, GenerationStatus.COMPLETED)
         assert (session.session_id, session.status) == (UNKNOWN, GenerationStatus.COMPLETED)
         assert create_mock_session(status=GenerationStatus.FAILED).session_id != UNKNOWN
+
+    def test_waiting_for_cleanup_gives_up_while_it_goes_on(self, manager, session_id):
+        from session_mgmt.testing import wait_for_cleanup
+
+        assert wait_for_cleanup(manager, 0) is False
 
     def test_waiting_for_cleanup_ends_at_once_when_it_has_ended(self, manager, session_id):
         from session_mgmt.testing import wait_for_cleanup

@@ -191,7 +191,11 @@ REFUSED = [
     *(Call("updates", "atomic_session_update", ..., value) for value in NOT_MAPPINGS),
     *(call for value in NOT_STATUS for call in changes("status", value)),
     *(call for value in [*NOT_TEXT, None] for call in changes("error_message", value)),
-    *(call for value in [*NOT_A_REQUEST, *HOLLOW_REQUESTS] for call in changes("request_data", value)),
+    *(
+        call
+        for value in [*NOT_A_REQUEST, *HOLLOW_REQUESTS]
+        for call in changes("request_data", value)
+    ),
     *(call for value in [5, "x", (1, 2), {}, *HOLLOW_STEPS] for call in changes("progress", value)),
     *(call for value in NOT_SCENES for call in changes("scenes", value)),
     *(call for value in HOLLOW_SCENES for call in changes("scenes", [GOOD, value])),
@@ -202,11 +206,15 @@ REFUSED = [
         for value in NOT_MOMENTS + WRONG_OFFSETS
         for call in changes(name, value)
     ),
-    *(call for value in [0, 99, -1, "x", 10**30, HUGE, math.nan, [], {}] for call in changes("owner_id", value)),
+    *(
+        call
+        for value in [0, 99, -1, "x", 10**30, HUGE, math.nan, [], {}]
+        for call in changes("owner_id", value)
+    ),
     *(Call("owner", "atomic_session_update", ..., {"owner": value}) for value in NOT_OWNERS),
     *(
         Call(name, "atomic_session_update", ..., {"error_message": "half", name: 5})
-        for name in ("id", "pk", "session_id", "last_event", "age_from", "finished_at", "updated_at")
+        for name in ("id", "pk", "session_id", "last_event", "age_from", "finished_at")
     ),
     *(Call("session_ids", "bulk_update_sessions", value, str) for value in NOT_IDS),
     *(Call("operation", "bulk_update_sessions", [...], value) for value in NOT_CALLABLE),
@@ -310,7 +318,6 @@ def test_ids_that_no_session_has_are_passed_over_in_bulk(manager, session_id):
 
 def test_a_bad_session_in_bulk_stays_whole_and_the_others_are_changed(manager, session_id):
     good = manager.create_session(REQUEST)
-    before = everything()
 
     def spoil(session):
         session.error_message = "changed"
@@ -318,14 +325,13 @@ def test_a_bad_session_in_bulk_stays_whole_and_the_others_are_changed(manager, s
         if session.session_id == session_id:
             session.scenes.append("no scene")
 
+    before = everything()
     assert manager.bulk_update_sessions([session_id, good], spoil) == 1
     assert manager.get_session(good).error_message == "changed"
-    manager.remove_session(good)
     after = everything()
-    assert {**after, "GenerationSession": 0} != {**before, "GenerationSession": 1}
-    assert [row for row in after["GenerationSession"] if str(row[3]) == session_id] == [
-        row for row in before["GenerationSession"] if str(row[3]) == session_id
-    ]
+    for rows in (*before.values(), *after.values()):
+        rows[:] = [row for row in rows if UUID(good) not in row]
+    assert after == before
 
 
 def test_a_malformed_id_does_not_lock_jobs_that_have_no_session(manager, session_id):
@@ -338,7 +344,7 @@ def test_a_session_is_closed_to_changes_after_an_operation_that_failed(manager, 
     kept = []
     with pytest.raises(ZeroDivisionError):
         manager.with_session_lock(session_id, lambda session: kept.append(session) or 1 / 0)
-    with pytest.raises(AttributeError, match="inside SessionManager.with_session_lock only"):
+    with pytest.raises(AttributeError, match="with_session_lock only"):
         kept[0].progress = STEP
 
 

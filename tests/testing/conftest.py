@@ -49,11 +49,16 @@ class Project:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
 
-    def run(self, *arguments, settings="shop_settings"):
-        """Run Python in the project; return its exit code and what it printed."""
+    def run(self, *arguments, settings="shop_settings", own_database=False):
+        """Run Python in the project; return its exit code and what it printed.
+
+        A test that empties the project's tables needs a database where no others refer to them.
+        """
         shared = environment().items()
         clean = {name: value for name, value in shared if not name.startswith(OURS)}
         clean["PYTHONPATH"] = str(self.folder)
+        if own_database:
+            clean["TEST_DATABASE_NAME"] += "_shop"
         if settings:
             clean["DJANGO_SETTINGS_MODULE"] = settings
         done = subprocess.run(
@@ -69,8 +74,10 @@ class Project:
         return done.returncode, done.stdout
 
     def pytest(self, *arguments, **more):
-        """Run the project's tests on the database that is there; return code and output."""
-        ours = ("--reuse-db", "-p", "no:cacheprovider", "-ra", "--tb=short")
+        """Run the project's tests; return the exit code and what was printed."""
+        ours = ["-p", "no:cacheprovider", "-ra", "--tb=short"]
+        if not more.get("own_database"):
+            ours.append("--reuse-db")
         return self.run("-m", "pytest", *ours, *arguments, **more)
 
 

@@ -1,0 +1,72 @@
+"""Delete rows of sessions and what belongs to them: by the database alone where that will do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import connections
+from django.db.models.deletion import Collector
+from django.db.models.signals import post_delete, pre_delete
+
+from session_mgmt.models import GenerationSession, Job, Progress, Scene, SessionEvent
+from session_mgmt.signals import session_expired, session_removed
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from session_mgmt.models.session import GenerationSessionQuerySet
+
+__all__ = ["delete_oldest", "delete_with_all", "is_listened_to", "is_plain_deletion"]
+
+
+def is_listened_to() -> bool:
+    """Tell whether somebody wants to know which sessions are removed."""
+    signals = (session_expired, session_removed)
+    return any(signal.has_listeners(GenerationSession) for signal in signals)
+
+
+def is_plain_deletion(using: str) -> bool:
+    """Tell whether nobody but the database need know what is deleted.
+
+    On PostgreSQL the foreign keys of this app cascade (migration 0003). A model of the project that
+    refers to sessions, or a receiver of signals, needs Django.
+    """
+    if connections[using].vendor != "postgresql" or is_listened_to():
+        return False
+    own = {Job, Progress, Scene, SessionEvent}
+    related = {relation.related_model for relation in GenerationSession._meta.related_objects}
+    return related == own and not any(
+        signal.has_listeners(model)
+        for signal in (pre_delete, post_delete)
+        for model in (GenerationSession, *own)
+    )
+
+
+def delete_oldest(sessions: GenerationSessionQuerySet, limit: int) -> list[datetime]:
+    """Lock, check and delete at most `limit` sessions in one statement; return their `age_from`.
+
+    For a plain deletion. The ARRAY makes PostgreSQL look for them once, whatever plan it chooses.
+    """
+    locked = sessions.order_by("age_from").select_for_update(skip_locked=True).values("pk")[:limit]
+    ids, params = locked.query.get_compiler(sessions.db).as_sql()
+    connection = connections[sessions.db]
+    table = connection.ops.quote_name(GenerationSession._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"DELETE FROM {table} WHERE id = ANY(ARRAY({ids})) RETURNING age_from",  # noqa: S608
+            params,
+        )
+        return [age_from for (age_from,) in cursor.fetchall()]
+
+
+def delete_with_all(ids: list[UUID], using: str) -> None:
+    """Delete sessions that the caller has locked, and what refers to them as `on_delete` says.
+
+    Raises:
+        ProtectedError, RestrictedError: a row of the project's own keeps one of them.
+    """
+    collector = Collector(using=using)
+    # Only their keys: Django reads none of the rows then.
+    collector.collect([GenerationSession(pk=pk) for pk in ids])
+    collector.delete()
