@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from uuid import UUID
+from typing import Final
+from uuid import UUID
 
 __all__ = [
     "AlreadyCommittedError",
@@ -21,7 +19,28 @@ __all__ = [
     "SessionLockError",
     "SessionManagerError",
     "SessionNotFoundError",
+    "named",
+    "shown",
 ]
+
+_LONGEST_SHOWN: Final = 100
+
+
+def shown(value: object) -> str:
+    """Return a refused value as a message may show it: short, and whatever its `repr` does."""
+    try:
+        text = repr(value)
+    except Exception:  # a number of 5,000 digits
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+
+
+def named(value: object) -> str:
+    """Return a name or an id as a message may show it: as it is where that is a plain word."""
+    is_plain = isinstance(value, UUID) or (
+        isinstance(value, str) and len(value) <= _LONGEST_SHOWN and value.isprintable()
+    )
+    return str(value) if is_plain else shown(value)
 
 
 class SessionManagerError(Exception):
@@ -52,7 +71,7 @@ class SessionNotFoundError(SessionManagerError, ValueError):
     """
 
     def __init__(self, session_id: object) -> None:
-        super().__init__(f"Session not found: {session_id}")
+        super().__init__(f"Session not found: {named(session_id)}")
         self.session_id = session_id
 
 

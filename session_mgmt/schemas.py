@@ -11,12 +11,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     ValidationInfo,
     computed_field,
     model_validator,
 )
 
 from session_mgmt.conf import get_settings
+from session_mgmt.exceptions import InvalidInputError
 from session_mgmt.validation import checked_json, checked_text
 
 __all__ = ["GenerationRequest", "MediaType", "ProgressUpdate", "ScenePrompt"]
@@ -29,14 +31,24 @@ def _is_stored(info: ValidationInfo) -> bool:
 
 
 def _long_text(value: object, info: ValidationInfo) -> object:
-    if isinstance(value, str) and not _is_stored(info):
-        checked_text(info.field_name or "text", value, get_settings().MAX_TEXT_LENGTH)
-    return value
+    return _text(value, info, get_settings().MAX_TEXT_LENGTH)
 
 
 def _line(value: object, info: ValidationInfo) -> object:
-    if isinstance(value, str) and not _is_stored(info):
-        checked_text(info.field_name or "text", value, get_settings().MAX_DESCRIPTION_LENGTH)
+    return _text(value, info, get_settings().MAX_DESCRIPTION_LENGTH)
+
+
+def _text(value: object, info: ValidationInfo, max_length: int) -> object:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a text, not {type(value).__name__}")  # noqa: TRY004 # for pydantic
+    if not _is_stored(info):
+        checked_text(info.field_name or "text", value, max_length)
+    return value
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not a bool")  # noqa: TRY004 # for pydantic
     return value
 
 
@@ -53,6 +65,7 @@ def _metadata(value: object, info: ValidationInfo) -> object:
 
 LongText = Annotated[str, BeforeValidator(_long_text)]
 Line = Annotated[str, BeforeValidator(_line)]
+_Count = Annotated[int, BeforeValidator(_no_bool)]
 
 
 class MediaType(StrEnum):
@@ -78,6 +91,19 @@ class _Value(BaseModel):
         known = {name: value for name, value in values.items() if name in cls.model_fields}
         return cls.model_validate(known, context={_STORED: True})
 
+    def rechecked(self, field: str) -> Self:
+        """Return the value after validating it once more.
+
+        pydantic's `model_copy(update=…)` and `model_construct` let anything through.
+
+        Raises:
+            InvalidInputError: names `field`.
+        """
+        try:
+            return type(self).model_validate(dict(self))
+        except ValidationError as error:
+            raise InvalidInputError(field, str(error)) from None
+
 
 class GenerationRequest(_Value):
     """Ask for a story to be turned into scenes.
@@ -90,7 +116,7 @@ class GenerationRequest(_Value):
 
     story_text: LongText
     media_type: MediaType = MediaType.CINEMATIC
-    num_scenes: Annotated[int, Field(ge=1), AfterValidator(_scene_count)] = 6
+    num_scenes: Annotated[_Count, Field(ge=1), AfterValidator(_scene_count)] = 6
 
     @model_validator(mode="after")
     def _refuse_blank_story(self) -> Self:
@@ -110,7 +136,7 @@ class ScenePrompt(_Value):
         metadata: a JSON object of the generator's own, such as the name of the picture's file.
     """
 
-    scene_number: Annotated[int, Field(ge=1, le=2_147_483_647)]
+    scene_number: Annotated[_Count, Field(ge=1, le=2_147_483_647)]
     title: Line = ""
     description: LongText = ""
     prompt: LongText = ""
@@ -126,8 +152,8 @@ class ProgressUpdate(_Value):
         description: what is being done, for a person to read.
     """
 
-    current_step: Annotated[int, Field(ge=0, le=2_147_483_647)]
-    total_steps: Annotated[int, Field(ge=0, le=2_147_483_647)]
+    current_step: Annotated[_Count, Field(ge=0, le=2_147_483_647)]
+    total_steps: Annotated[_Count, Field(ge=0, le=2_147_483_647)]
     description: Line = ""
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ import re
 from typing import Final, TypeAlias
 
 from session_mgmt.conf import get_settings
-from session_mgmt.exceptions import InvalidInputError
+from session_mgmt.exceptions import InvalidInputError, shown
 from session_mgmt.states import GenerationStatus
 
 __all__ = [
@@ -56,7 +56,7 @@ def checked_status(status: object) -> GenerationStatus:
         return GenerationStatus(status)  # type: ignore[call-overload,no-any-return] # it refuses all else
     except ValueError:
         known = ", ".join(GenerationStatus.values)
-        raise InvalidInputError("status", f"{status!r} is not one of {known}") from None
+        raise InvalidInputError("status", f"{shown(status)} is not one of {known}") from None
 
 
 def checked_json(field: str, value: object) -> JSON:

@@ -14,7 +14,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from session_mgmt.conf import get_settings
-from session_mgmt.exceptions import InvalidTransitionError, SessionNotFoundError
+from session_mgmt.exceptions import InvalidTransitionError, SessionNotFoundError, named
 from session_mgmt.models import GenerationSession, Job, Progress
 from session_mgmt.models.session import parse_id
 from session_mgmt.schemas import ProgressUpdate
@@ -26,6 +26,7 @@ from session_mgmt.signals import announce, progress_updated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from uuid import UUID
 
     from django.contrib.auth.models import AbstractBaseUser
 
@@ -75,7 +76,7 @@ class SessionAccess:
         return start_session(
             request,
             owner=owner,
-            idempotency_key=idempotency_key or "",
+            idempotency_key="" if idempotency_key is None else idempotency_key,
             reserve_place=self.reserve_place,
             using=self.using,
         )
@@ -92,7 +93,7 @@ class SessionAccess:
         """
         session = self._sessions().with_id(session_id).select_related("progress_row").first()
         if session is None:
-            logger.warning("Session not found: %s", session_id)
+            logger.warning("Session not found: %s", named(session_id))
             return None
         now = timezone.now()
         due = now - get_settings().TOUCH_INTERVAL
@@ -121,7 +122,7 @@ class SessionAccess:
     ) -> bool:
         """Move a session as `transition_to` does; False, and a warning, if it cannot go there."""
         try:
-            self.transition_to(session_id, status, error_message or "")
+            self.transition_to(session_id, status, "" if error_message is None else error_message)
         except (SessionNotFoundError, InvalidTransitionError) as refusal:
             logger.warning("Cannot update session: %s", refusal)
             return False
@@ -141,7 +142,7 @@ class SessionAccess:
         )
         pk = parse_id(session_id)
         if pk is None or not Progress.objects.using(self.using).record(pk, update):
-            logger.warning("Cannot update non-existent session: %s", session_id)
+            logger.warning("Cannot update non-existent session: %s", named(session_id))
             return False
         announce(progress_updated, Progress, self.using, session_id=str(pk), progress=update)
         return True
@@ -161,15 +162,9 @@ class SessionAccess:
     def remove_session(self, session_id: object) -> bool:
         """Delete a session with all that belongs to it; False if there is none."""
         pk = parse_id(session_id)
-        with transaction.atomic(using=self.using):
-            # Jobs before their session, as an attempt that is writing locks them.
-            jobs = Job.objects.using(self.using).filter(session=pk)
-            list(jobs.select_for_update().order_by("pk").values_list("pk"))
-            rows = self._sessions().with_id(session_id).select_for_update()
-            if pk is None or not rows.values_list("pk"):
-                logger.warning("Cannot remove non-existent session: %s", session_id)
-                return False
-            remove_locked([pk], self.using)
+        if pk is None or not self._remove(pk):
+            logger.warning("Cannot remove non-existent session: %s", named(session_id))
+            return False
         logger.info("Removed session %s", pk)
         return True
 
@@ -207,6 +202,16 @@ class SessionAccess:
             }
             for session in rows.iterator()
         ]
+
+    def _remove(self, pk: UUID) -> bool:
+        with transaction.atomic(using=self.using):
+            # Jobs before their session, as an attempt that is writing locks them.
+            jobs = Job.objects.using(self.using).filter(session=pk)
+            list(jobs.select_for_update().order_by("pk").values_list("pk"))
+            if not self._sessions().filter(pk=pk).select_for_update().values_list("pk"):
+                return False
+            remove_locked([pk], self.using)
+        return True
 
     def _sessions(self) -> GenerationSessionQuerySet:
         return GenerationSession.objects.using(self.using)

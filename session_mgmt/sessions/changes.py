@@ -7,12 +7,12 @@ assignments are compared with the row, checked, and written in the lock's transa
 from __future__ import annotations
 
 from contextlib import contextmanager
-from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from django.utils import timezone
 
-from session_mgmt.exceptions import InvalidInputError
+from session_mgmt.exceptions import InvalidInputError, shown
 from session_mgmt.models import GenerationSession, Progress
 from session_mgmt.schemas import GenerationRequest, ProgressUpdate
 from session_mgmt.sessions.scenes import replace_scenes
@@ -23,20 +23,29 @@ from session_mgmt.validation import cleaned_report
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from django.db.models import Model
+
 __all__ = ["CHANGEABLE", "known_attributes", "saved_changes"]
 
 
 def _is_moment(value: object) -> bool:
-    return isinstance(value, datetime) and timezone.is_aware(value)
+    if not isinstance(value, datetime) or timezone.is_naive(value):
+        return False
+    try:
+        value.astimezone(UTC)
+    except OverflowError:  # before the year 1 or after 9999 there
+        return False
+    return True
 
 
-_CHECKS: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
+_Check: TypeAlias = "tuple[Callable[[object], bool], str]"
+_ANYTHING: Final[_Check] = (lambda _: True, "")
+_CHECKS: Final[dict[str, _Check]] = {
     "error_message": (lambda value: isinstance(value, str), "must be a text"),
     "request_data": (
         lambda value: isinstance(value, GenerationRequest),
         "must be a GenerationRequest",
     ),
-    "owner_id": (lambda _: True, ""),
     "is_active": (lambda value: isinstance(value, bool), "must be True or False"),
     "created_at": (_is_moment, "must be a datetime with a time zone"),
     "renewed_at": (
@@ -64,9 +73,12 @@ def saved_changes(session: GenerationSession, using: str) -> Iterator[Generation
         InvalidTransitionError: the status cannot go there.
     """
     before = _columns(session)
-    session.draft = {}
-    yield session
-    draft, session.draft = session.draft or {}, None
+    draft: dict[str, object] = {}
+    session.draft = draft
+    try:
+        yield session
+    finally:
+        session.draft = None
     changed = {name: value for name, value in _columns(session).items() if value != before[name]}
     _save_columns(session, changed, using)
     if "progress" in draft:
@@ -81,23 +93,41 @@ def _columns(session: GenerationSession) -> dict[str, object]:
 
 
 def _save_columns(session: GenerationSession, changed: dict[str, object], using: str) -> None:
+    moves = "status" in changed
     status = changed.pop("status", None)
-    owner = GenerationSession._meta.get_field("owner")
-    if owner.is_cached(session) and session.owner is not None and session.owner.pk is None:
-        raise InvalidInputError("owner", f"must be a saved user or None, not {session.owner!r}")
+    _check_owner(session, changed, using)
     for name, value in changed.items():
-        if name not in _CHECKS:
+        if name not in _CHECKS and name != "owner_id":
             raise InvalidInputError(name, "cannot be changed")
-        is_right, problem = _CHECKS[name]
+        is_right, problem = _CHECKS.get(name, _ANYTHING)
         if not is_right(value):
-            raise InvalidInputError(name, f"{problem}, not {value!r}")
+            raise InvalidInputError(name, f"{problem}, not {shown(value)}")
+        if isinstance(value, GenerationRequest):
+            changed[name] = value.rechecked(name)
     if "error_message" in changed:
         changed["error_message"] = cleaned_report(str(changed["error_message"]))
     now = timezone.now()
     rows = GenerationSession.objects.using(using).filter(pk=session.pk)
     rows.update(**{"last_accessed": now, "updated_at": now, **changed})
-    if status is not None:
+    if moves:
         move(session.pk, status, "", using)  # type: ignore[arg-type] # it checks
+
+
+def _check_owner(session: GenerationSession, changed: dict[str, object], using: str) -> None:
+    """Refuse an owner that is not in the database, whose foreign key would fail at COMMIT only."""
+    field = GenerationSession._meta.get_field("owner")
+    was_saved = not (field.is_cached(session) and session.owner and session.owner.pk is None)
+    key = changed.get("owner_id")
+    if was_saved and key is None:
+        return
+    users: type[Model] = field.related_model
+    try:
+        is_there = users._base_manager.using(using).filter(pk=key).exists()
+    except (TypeError, ValueError):
+        is_there = False
+    if not is_there:
+        name = "owner" if field.is_cached(session) and session.owner else "owner_id"
+        raise InvalidInputError(name, "must be a user who is in the database, or None")
 
 
 def _save_progress(session: GenerationSession, progress: object, using: str) -> None:
@@ -105,6 +135,7 @@ def _save_progress(session: GenerationSession, progress: object, using: str) -> 
     if progress is None:
         rows.filter(session=session.pk).delete()
     elif isinstance(progress, ProgressUpdate):
+        progress = progress.rechecked("progress")
         rows.record(session.pk, progress)
         announce(
             progress_updated, Progress, using, session_id=session.session_id, progress=progress

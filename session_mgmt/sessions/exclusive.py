@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, TypeVar
 
-from session_mgmt.exceptions import InvalidTransitionError, SessionNotFoundError
+from session_mgmt.exceptions import InvalidTransitionError, SessionNotFoundError, named
 from session_mgmt.models import GenerationSession
 from session_mgmt.sessions.locking import update_attributes, update_many, with_lock
 from session_mgmt.sessions.transitions import recover, reopen
@@ -104,7 +104,7 @@ class ExclusiveAccess:
         """
         recovered = recover(session_id, self.using)
         if not recovered:
-            logger.warning("Cannot recover non-existent session: %s", session_id)
+            logger.warning("Cannot recover non-existent session: %s", named(session_id))
         return recovered
 
     def reopen(self, session_id: object) -> None:

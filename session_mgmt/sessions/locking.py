@@ -8,6 +8,7 @@ the ids by whoever takes several at once, so two of those cannot deadlock.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -15,13 +16,20 @@ from django.db import OperationalError, transaction
 
 from session_mgmt.db.errors import Fault, classify
 from session_mgmt.db.lock_timeout import busy_timeout, is_lock_failure, lock_timeout
-from session_mgmt.exceptions import InvalidInputError, SessionLockError, SessionNotFoundError
+from session_mgmt.exceptions import (
+    InvalidInputError,
+    SessionLockError,
+    SessionNotFoundError,
+    named,
+    shown,
+)
 from session_mgmt.models import GenerationSession
 from session_mgmt.models.session import parse_id
+from session_mgmt.sessions.arguments import checked_wait
 from session_mgmt.sessions.changes import CHANGEABLE, known_attributes, saved_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable
 
     from session_mgmt.models.session import GenerationSessionQuerySet
 
@@ -31,8 +39,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_LONGEST_WAIT: Final = 2_000_000.0
-"""In seconds; PostgreSQL keeps it as milliseconds in 32 bits."""
+_ONE_TEXT: Final = (str, bytes, bytearray)
 
 
 def with_lock(
@@ -42,10 +49,9 @@ def with_lock(
     using: str,
 ) -> T:
     """Call `operation` with the locked session and save what it did (see SessionManager)."""
-    if not callable(operation):
-        raise InvalidInputError("operation", f"must be callable, not {operation!r}")
-    if timeout is not None and not _is_wait(timeout):
-        raise InvalidInputError("timeout", f"must be seconds, 0 or more, not {timeout!r}")
+    _check_callable(operation)
+    if timeout is not None:
+        timeout = checked_wait("timeout", timeout)
     with ExitStack() as stack:
         session = _acquire(stack, session_id, timeout, using)
         if session is None:
@@ -62,10 +68,12 @@ def with_lock(
 
 def update_attributes(session_id: object, updates: Mapping[str, object], using: str) -> None:
     """Set several attributes at once, or none (see SessionManager)."""
+    if not isinstance(updates, Mapping):
+        raise InvalidInputError("updates", f"must be a dict, not {shown(updates)}")
     known = known_attributes()
     for name in updates:
         if name not in known:
-            logger.warning("Unknown session attribute: %s", name)
+            logger.warning("Unknown session attribute: %s", named(name))
         elif name not in CHANGEABLE:
             raise InvalidInputError(name, "cannot be changed")
 
@@ -81,9 +89,12 @@ def update_attributes(session_id: object, updates: Mapping[str, object], using: 
 
 
 def update_many(
-    session_ids: Iterable[object], operation: Callable[[GenerationSession], object], using: str
+    session_ids: object, operation: Callable[[GenerationSession], object], using: str
 ) -> int:
     """Call `operation` with each session, each in a savepoint (see SessionManager)."""
+    _check_callable(operation)
+    if not isinstance(session_ids, Iterable) or isinstance(session_ids, _ONE_TEXT):
+        raise InvalidInputError("session_ids", f"must be a list of ids, not {shown(session_ids)}")
     ids = {pk for session_id in session_ids if (pk := parse_id(session_id)) is not None}
     done = 0
     with transaction.atomic(using=using):
@@ -122,6 +133,6 @@ def _acquire(
         raise
 
 
-def _is_wait(timeout: object) -> bool:
-    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-    return is_number and 0 <= timeout <= _LONGEST_WAIT  # type: ignore[operator] # just checked
+def _check_callable(operation: object) -> None:
+    if not callable(operation):
+        raise InvalidInputError("operation", f"must be callable, not {shown(operation)}")

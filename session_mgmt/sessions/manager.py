@@ -7,12 +7,13 @@ processes are one.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Self
 
 from session_mgmt.conf import CAPACITY_POLICIES, get_settings
 from session_mgmt.db.write_behind import flush
-from session_mgmt.exceptions import FlushError, InvalidInputError
-from session_mgmt.sessions.arguments import checked_interval, checked_limit
+from session_mgmt.exceptions import FlushError, InvalidInputError, shown
+from session_mgmt.sessions.arguments import checked_interval, checked_limit, checked_wait
 from session_mgmt.sessions.asynchronous import AsyncAccess
 from session_mgmt.sessions.exclusive import ExclusiveAccess
 from session_mgmt.sessions.monitoring import Monitoring
@@ -20,7 +21,6 @@ from session_mgmt.sessions.timer import CleanupTimer
 from session_mgmt.sessions.upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import timedelta
     from types import TracebackType
 
@@ -64,7 +64,7 @@ class SessionManager(Upkeep, ExclusiveAccess, Monitoring, AsyncAccess):
         self._max_sessions = checked_limit(max_sessions)
         self._cleanup_interval = checked_interval(cleanup_interval)
         if policy not in CAPACITY_POLICIES:
-            raise InvalidInputError("policy", f"must be 'evict' or 'reject', not {policy!r}")
+            raise InvalidInputError("policy", f"must be 'evict' or 'reject', not {shown(policy)}")
         self._policy = policy
         self._cleanup_timer = CleanupTimer(
             self._clean_up_in_background, lambda: self.cleanup_interval or _A_DAY
@@ -73,11 +73,12 @@ class SessionManager(Upkeep, ExclusiveAccess, Monitoring, AsyncAccess):
     @classmethod
     def create_with_config(cls, config: Mapping[str, object]) -> Self:
         """Make a manager from a dict with `max_sessions` and `cleanup_interval`, both optional."""
-        known = {"max_sessions", "cleanup_interval", "policy"}
-        if unknown := set(config) - known:
-            raise InvalidInputError(
-                "config", f"has no key {min(unknown)!r}; known are {sorted(known)}"
-            )
+        known = ("max_sessions", "cleanup_interval", "policy")
+        if not isinstance(config, Mapping):
+            raise InvalidInputError("config", f"must be a dict, not {shown(config)}")
+        if unknown := [name for name in config if name not in known]:
+            problem = f"has no key {shown(unknown[0])}; known are {', '.join(known)}"
+            raise InvalidInputError("config", problem)
         return cls(**config)  # type: ignore[arg-type] # the constructor checks them
 
     @property
@@ -141,6 +142,7 @@ class SessionManager(Upkeep, ExclusiveAccess, Monitoring, AsyncAccess):
         Returns:
             Whether everything came to its end in time.
         """
+        timeout = checked_wait("timeout", timeout)
         stopped = self._cleanup_timer.stop(timeout)
         if not stopped:
             logger.warning("The cleanup thread did not stop in %s s", timeout)

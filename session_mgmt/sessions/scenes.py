@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from pydantic import ValidationError
 
-from session_mgmt.exceptions import InvalidInputError
+from session_mgmt.exceptions import InvalidInputError, shown
 from session_mgmt.models import GenerationSession, Scene, SessionEvent
 from session_mgmt.schemas import ScenePrompt
 from session_mgmt.signals import announce, scene_added
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["add_scene", "replace_scenes"]
 
@@ -54,19 +54,18 @@ def replace_scenes(session_id: object, scenes: Iterable[ScenePrompt], using: str
 
 
 def _checked(given: Iterable[ScenePrompt]) -> list[ScenePrompt]:
-    scenes = list(given)
-    for scene in scenes:
+    if not isinstance(given, Iterable):
+        raise InvalidInputError("scenes", f"must be ScenePrompt objects, not {shown(given)}")
+    scenes = []
+    for scene in given:
         if not isinstance(scene, ScenePrompt):
             raise InvalidInputError(
                 "scenes", f"must be ScenePrompt objects, not {type(scene).__name__}"
             )
+        scenes.append(scene.rechecked("scenes"))
     if len({scene.scene_number for scene in scenes}) < len(scenes):
         raise InvalidInputError("scenes", "two of them have the same scene_number")
-    try:
-        # Once more, since pydantic's model_copy(update=…) lets anything through.
-        return [ScenePrompt.model_validate(dict(scene)) for scene in scenes]
-    except ValidationError as error:
-        raise InvalidInputError("scenes", str(error)) from None
+    return scenes
 
 
 def _announce(session: GenerationSession, scenes: Sequence[ScenePrompt], using: str) -> None:

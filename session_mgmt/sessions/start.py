@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from django.db import transaction
 
-from session_mgmt.exceptions import IdempotencyConflictError, InvalidInputError
+from session_mgmt.exceptions import IdempotencyConflictError, InvalidInputError, shown
 from session_mgmt.models import GenerationSession, SessionEvent
 from session_mgmt.schemas import GenerationRequest
 from session_mgmt.signals import announce, session_created
@@ -42,7 +42,7 @@ def start_session(
     `reserve_place` is called in the transaction that creates it: quickly at first, and after a
     rollback thoroughly. It raises where there is no room.
     """
-    _check(request, owner, idempotency_key)
+    request = _checked(request, owner, idempotency_key)
     new = GenerationSession(
         owner=owner,  # type: ignore[misc] # the project names its user model
         request_data=request,
@@ -78,16 +78,19 @@ def _insert(new: GenerationSession, using: str) -> bool:
     return True
 
 
-def _check(request: object, owner: AbstractBaseUser | None, key: object) -> None:
+def _checked(request: object, owner: AbstractBaseUser | None, key: object) -> GenerationRequest:
     if not isinstance(request, GenerationRequest):
         raise InvalidInputError(
             "request", f"must be a GenerationRequest, not {type(request).__name__}"
         )
     if not isinstance(key, str):
-        raise InvalidInputError("idempotency_key", f"must be a text, not {key!r}")
+        raise InvalidInputError("idempotency_key", f"must be a text, not {shown(key)}")
     checked_text("idempotency_key", key, _MAX_KEY)
-    if owner is not None and owner.pk is None:
-        raise InvalidInputError("owner", f"must be a saved user, not {owner!r}")
+    user_model = GenerationSession._meta.get_field("owner").related_model
+    is_user = isinstance(owner, user_model)
+    if owner is not None and (not is_user or owner._state.adding):
+        raise InvalidInputError("owner", f"must be a saved user, not {shown(owner)}")
+    return request.rechecked("request")
 
 
 def _with_key_of(new: GenerationSession, using: str) -> GenerationSession | None:

@@ -58,7 +58,7 @@ class CleanupTimer:
         return self._thread is not None and self._thread.is_alive()
 
     def _run(self, stop: threading.Event) -> None:
-        while not stop.wait(self._interval()):
+        while not stop.wait(min(self._interval(), threading.TIMEOUT_MAX)):
             try:
                 self._work(stop.is_set)
             except Exception:

@@ -13,6 +13,7 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -63,11 +64,15 @@ class SessionsAndADict(RuleBasedStateMachine):
         self.atomic.__exit__(None, None, None)
 
     @initialize(
-        limit=st.sampled_from([None, 2, 3, 4]), policy=st.sampled_from(["evict", "evict", "reject"])
+        limit=st.sampled_from([None, 2, 3, 4]),
+        policy=st.sampled_from(["evict", "evict", "reject"]),
+        some=st.lists(st.tuples(REQUESTS, STATUSES, AGES), min_size=2, max_size=4),
     )
-    def begin(self, limit, policy):
+    def begin(self, limit, policy, some):
         self.limit, self.policy = limit, policy
         self.manager = SessionManager(limit, None, policy)
+        for request, status, hours in some:
+            self.create(request, status, hours)
 
     def pick(self, which):
         """Return the id of a session, or of none that is there."""
@@ -127,6 +132,7 @@ class SessionsAndADict(RuleBasedStateMachine):
         assert timezone.now() - timedelta(minutes=1) < created_at <= timezone.now()
         self.expected[session_id] = Expected(request, key, created_at)
 
+    @precondition(lambda self: self.expected)
     @rule(which=WHICH, status=STATUSES, error=REPORTS)
     def update_status(self, which, status, error):
         session_id = self.pick(which)
@@ -136,6 +142,7 @@ class SessionsAndADict(RuleBasedStateMachine):
         if can:
             session.become(status, error)
 
+    @precondition(lambda self: self.expected)
     @rule(which=WHICH, step=STEPS)
     def update_progress(self, which, step):
         session_id = self.pick(which)
@@ -149,6 +156,7 @@ class SessionsAndADict(RuleBasedStateMachine):
         if session is not None:
             session.progress = step
 
+    @precondition(lambda self: self.expected)
     @rule(which=WHICH, scene=SCENES)
     def add_scene(self, which, scene):
         session_id = self.pick(which)
@@ -158,6 +166,7 @@ class SessionsAndADict(RuleBasedStateMachine):
             session.scenes[scene.scene_number] = scene
             session.events.append(("scene_added", {"scene_number": scene.scene_number}))
 
+    @precondition(lambda self: self.expected)
     @rule(which=WHICH, scenes=SCENE_LISTS)
     def set_scenes(self, which, scenes):
         session_id = self.pick(which)
@@ -166,6 +175,7 @@ class SessionsAndADict(RuleBasedStateMachine):
         if session is not None:
             session.replace_scenes(scenes)
 
+    @precondition(lambda self: self.expected)
     @rule(which=WHICH)
     def renew(self, which):
         session_id = self.pick(which)
@@ -176,6 +186,7 @@ class SessionsAndADict(RuleBasedStateMachine):
             session.renewed_at = self.manager.get_session(session_id).renewed_at
             assert before <= session.renewed_at <= timezone.now()
 
+    @precondition(lambda self: self.expected)
     @rule(which=WHICH, updates=UPDATES, fails=st.booleans())
     def lock(self, which, updates, fails):
         session_id = self.pick(which)
@@ -199,6 +210,7 @@ class SessionsAndADict(RuleBasedStateMachine):
             with pytest.raises(error):
                 self.manager.with_session_lock(session_id, operation)
 
+    @precondition(lambda self: self.expected)
     @rule(which=WHICH, updates=UPDATES)
     def update_atomically(self, which, updates):
         session_id = self.pick(which)
@@ -227,6 +239,7 @@ class SessionsAndADict(RuleBasedStateMachine):
         )
         assert self.manager.bulk_update_sessions([*chosen, "unknown"], operation) == updated
 
+    @precondition(lambda self: self.expected)
     @rule(which=WHICH)
     def remove(self, which):
         session_id = self.pick(which)
@@ -234,6 +247,7 @@ class SessionsAndADict(RuleBasedStateMachine):
         self.gone = session_id
         assert self.manager.remove_session(session_id) is found
 
+    @precondition(lambda self: self.expected)
     @rule(which=WHICH)
     def reopen(self, which):
         session_id = self.pick(which)
@@ -249,6 +263,7 @@ class SessionsAndADict(RuleBasedStateMachine):
             session.become(GenerationStatus.PENDING)
             session.error = ""
 
+    @precondition(lambda self: self.expected)
     @rule(which=WHICH)
     def recover(self, which):
         session_id = self.pick(which)
@@ -258,6 +273,7 @@ class SessionsAndADict(RuleBasedStateMachine):
             session.status = None
             session.become(GenerationStatus.FAILED, "Session recovered from corrupted state")
 
+    @precondition(lambda self: self.expected)
     @rule(which=WHICH, hours=AGES, renewed=st.booleans())
     def grow_old(self, which, hours, renewed):
         session_id = self.pick(which)
@@ -270,11 +286,13 @@ class SessionsAndADict(RuleBasedStateMachine):
         GenerationSession.objects.filter(pk=session_id).update(**{name: moment})
         setattr(self.expected[session_id], name, moment)
 
+    @precondition(lambda self: len(self.expected) > 1)
     @rule(hours=AGE_LIMITS)
     def clean_up(self, hours):
         gone = self.forget(lambda session: session.has_expired(24 if hours is None else hours))
         assert self.manager.cleanup_expired_sessions(hours) == gone
 
+    @precondition(lambda self: len(self.expected) > 1)
     @rule(status=st.sampled_from(["failed", "completed"]), hours=AGE_LIMITS.filter(bool))
     def clean_up_by_status(self, status, hours):
         if status == "failed":
@@ -310,6 +328,7 @@ class SessionsAndADict(RuleBasedStateMachine):
             for key, each in known
         }
 
+    @precondition(lambda self: self.expected)
     @rule(which=WHICH)
     def read(self, which):
         session_id = self.pick(which)
@@ -319,6 +338,7 @@ class SessionsAndADict(RuleBasedStateMachine):
             assert session.progress == (progress(expected.progress) if expected.progress else None)
             assert session.scenes == expected.in_order()
 
+    @precondition(lambda self: self.expected)
     @rule(status=STATUSES)
     def count(self, status):
         self.statistics_agree()
@@ -355,7 +375,7 @@ def test_sessions_are_what_a_dict_would_be_after_any_calls():
             derandomize=True,
             database=None,
             deadline=None,
-            max_examples=100,
+            max_examples=140,
             stateful_step_count=30,
             # Without Phase.shrink, which takes minutes: add it to see a shorter story.
             phases=[Phase.explicit, Phase.generate],
