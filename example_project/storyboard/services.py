@@ -9,6 +9,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 
 from example_project.storyboard.contact_sheet import contact_sheet, picture_name
+from example_project.storyboard.pictures import FOLDER
 from session_mgmt.models import GenerationSession, Job
 from session_mgmt.sessions import session_manager
 
@@ -58,7 +59,7 @@ def store_picture(job: Job, scene: ScenePrompt, content: bytes) -> str:
     Each attempt has files of its own: one that was cut off in the middle of a file, or that wakes
     up after another took over, cannot spoil what is saved.
     """
-    folder = f"storyboards/{job.session_id}/attempt-{job.attempt}"
+    folder = f"{FOLDER}/{job.session_id}/attempt-{job.attempt}"
     return default_storage.save(f"{folder}/{picture_name(scene)}", ContentFile(content))
 
 

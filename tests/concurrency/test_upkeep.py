@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from session_mgmt import GenerationRequest, GenerationStatus, SessionLockError
+from session_mgmt import GenerationRequest, GenerationStatus, SessionLockError, signals
 from session_mgmt.models import GenerationSession, Scene
 from session_mgmt.sessions import SessionManager, session_manager
 from session_mgmt.sessions.removal import remove_oldest
@@ -128,14 +128,17 @@ class TestTimeout:
         assert len(left) == 2
 
 
-def test_a_renewed_session_is_never_removed():
+@pytest.mark.parametrize("by_django", [True, False])
+def test_a_renewed_session_is_never_removed(by_django):
     old = timezone.now() - timedelta(days=2)
     sessions = GenerationSession.objects.bulk_create(
         GenerationSession(request_data=REQUEST, created_at=old) for _ in range(800)
     )
     Scene.objects.bulk_create(Scene(session=session, scene_number=1) for session in sessions)
     ids = [str(session.pk) for session in sessions]
-    cleaner = threading.Thread(target=lambda: removed.append(in_processes(clean_up_all, [[]])[0]))
+    cleaner = threading.Thread(
+        target=lambda: removed.append(in_processes(clean_up_all, [[by_django]])[0])
+    )
     removed = []
     cleaner.start()
     renewed = in_processes(renew_some, [[ids[start::3]] for start in range(3)])
@@ -148,8 +151,12 @@ def test_a_renewed_session_is_never_removed():
 
 
 @ON_POSTGRES
-def test_a_session_that_is_renewed_while_its_chunk_waits_stays():
+@pytest.mark.parametrize("by_django", [True, False])
+def test_a_session_that_is_renewed_while_its_chunk_waits_stays(by_django, monkeypatch):
     """The plain cascade delete falls into this: it looks first and deletes later."""
+    if not by_django:
+        monkeypatch.setattr(signals.session_removed, "receivers", [])
+        monkeypatch.setattr(signals.session_removed, "sender_receivers_cache", {})
     session = GenerationSession.objects.create(
         request_data=REQUEST,
         status=GenerationStatus.FAILED,
