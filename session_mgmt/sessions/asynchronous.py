@@ -38,7 +38,7 @@ class AsyncAccess(SessionAccess):
         return await sync_to_async(self.create_session)(request)
 
     async def aget_session(self, session_id: object) -> GenerationSession | None:
-        """Await `get_session`; progress comes with it, scenes need `aget_session_scenes`."""
+        """Await `get_session`; progress comes with it, `scenes` take a query of their own."""
         return await sync_to_async(self.get_session)(session_id)
 
     async def aupdate_session_status(
