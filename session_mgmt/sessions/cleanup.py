@@ -32,7 +32,7 @@ __all__ = ["DEFAULT_BATCH_SIZE", "Cleanup", "clean_up", "count_removable", "prun
 logger = logging.getLogger(__name__)
 
 DEFAULT_BATCH_SIZE: Final = 1000
-_LONG: Final = 0.2
+_LONG: Final = 0.1
 """A chunk that took longer, in seconds, is followed by one of half the size."""
 
 

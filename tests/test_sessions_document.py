@@ -1,0 +1,1 @@
+"""The examples of docs/sessions.md run as they stand."""
