@@ -36,7 +36,8 @@ SELECT gen_random_uuid(), true, made, made, 'completed',
        jsonb_build_object('story_text', repeat('Once upon a time. ', 20)), '', made, 1, '', ''
 FROM generate_series(1, {{sessions}}) AS n,
      LATERAL (SELECT now() - interval '12 h' + n * interval '8 h' / {{sessions}}
-                     + CASE WHEN n > {{sessions}} / 2 THEN interval '3 h' ELSE '0' END AS made) AS _;
+                     + CASE WHEN n > {{sessions}} / 2 THEN interval '3 h' ELSE '0' END
+                     AS made) AS _;
 
 INSERT INTO {SCENE} (is_active, created_at, updated_at, session_id, scene_number, title,
                      description, prompt, metadata)

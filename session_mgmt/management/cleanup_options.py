@@ -7,22 +7,26 @@ from typing import TYPE_CHECKING, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from session_mgmt.conf import get_settings
 from session_mgmt.exceptions import InvalidInputError
 from session_mgmt.management.loop import seconds
 from session_mgmt.sessions.arguments import checked_hours
-from session_mgmt.sessions.cleanup import DEFAULT_BATCH_SIZE
+from session_mgmt.sessions.capacity import excess
+from session_mgmt.sessions.cleanup import DEFAULT_BATCH_SIZE, count_removable
 from session_mgmt.sessions.expiry import Rule, expiry_rules, rules_for_all
 from session_mgmt.states import GenerationStatus
 
 if TYPE_CHECKING:
+    from collections import Counter
     from datetime import timedelta
 
     from django.core.management.base import CommandParser
 
-__all__ = ["HELP", "add_to", "rules"]
+__all__ = ["HELP", "add_to", "count", "limit", "rules"]
 
 HELP: Final = (
-    "Remove the sessions that have expired, with their jobs, scenes, progress and events. "
+    "Remove the sessions that have expired, with their jobs, scenes, progress and events, and "
+    "what is above MAX_SESSIONS where CAPACITY_POLICY is 'evict'. "
     "One that is renewed meanwhile stays. It may be stopped, or killed, at any moment. "
     "Examples: manage.py cleanup_sessions --dry-run; "
     "manage.py cleanup_sessions --interval 3600; "
@@ -83,6 +87,21 @@ def rules(options: dict[str, object]) -> list[Rule]:
         for name in ("max_age_hours", "completed_after", "failed_after")
     ]
     return [rule for rule in expiry_rules(*ages) if rule.status in chosen]
+
+
+def limit(options: dict[str, object]) -> int | None:
+    """Return how many sessions may stay, None for any number."""
+    limits = get_settings()
+    chosen = options["all"] or options["status"] or limits.CAPACITY_POLICY != "evict"
+    return None if chosen else limits.MAX_SESSIONS
+
+
+def count(options: dict[str, object], using: str) -> Counter[str]:
+    """Return how many sessions would be removed, by reason."""
+    found = count_removable(rules(options), using)
+    if (most := limit(options)) is not None:
+        found["capacity"] = max(0, excess(most, using) - found.total())
+    return found
 
 
 def _hours(text: str) -> timedelta:

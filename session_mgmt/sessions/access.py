@@ -98,7 +98,10 @@ class SessionAccess:
         now = timezone.now()
         due = now - get_settings().TOUCH_INTERVAL
         if session.last_accessed <= due:
-            self._sessions().filter(pk=session.pk, last_accessed__lte=due).update(last_accessed=now)
+            # Whoever has the row locked is about to note an access too; a reader need not wait.
+            idle = self._sessions().filter(pk=session.pk, last_accessed__lte=due)
+            free = idle.select_for_update(skip_locked=True, no_key=True).values("pk")
+            self._sessions().filter(pk__in=free).update(last_accessed=now)
             session.last_accessed = now
         return session
 

@@ -26,13 +26,15 @@ import logging
 import random
 import time
 from datetime import timedelta
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from django.db import transaction
-from django.db.models import Case, F, Value, When
+from django.db import connections, transaction
+from django.db.models import Case, Value, When
 from django.utils import timezone
 
+from session_mgmt.db.unit_of_work import run_in_transaction
 from session_mgmt.exceptions import SessionCapacityError
 from session_mgmt.models import CapacityStripe, GenerationSession
 from session_mgmt.sessions.expiry import expiry_rules
@@ -40,12 +42,12 @@ from session_mgmt.sessions.removal import remove_oldest
 from session_mgmt.states import GenerationStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from session_mgmt.models.session import GenerationSessionQuerySet
 
-__all__ = ["make_place", "take_place"]
+__all__ = ["excess", "make_place", "take_place", "trim"]
 
 logger = logging.getLogger(__name__)
 
@@ -73,17 +75,27 @@ def take_place(max_sessions: int, using: str) -> bool:
     """
     if max_sessions <= _ALWAYS_COUNTED:
         return False
-    stripes = CapacityStripe.objects.using(using)
-    usable = stripes.filter(
-        free__gt=0,
-        max_sessions=max_sessions,
-        counted_at__gt=timezone.now() - _COUNT_IS_TRUE_FOR,
-    )
-    idle = usable.order_by().select_for_update(skip_locked=True).values("pk")[:1]
-    if stripes.filter(pk=idle).update(free=F("free") - 1):
-        return True
-    number = random.randrange(_STRIPES)  # noqa: S311 # no secret
-    return bool(usable.filter(pk=number).update(free=F("free") - 1))
+    connection = connections[using]
+    lock = ""
+    if connection.features.has_select_for_update_skip_locked:
+        lock = connection.ops.for_update_sql(skip_locked=True)
+    table = connection.ops.quote_name(CapacityStripe._meta.db_table)
+    usable = "free > 0 AND max_sessions = %s AND counted_at > %s"
+    oldest_count = connection.ops.adapt_datetimefield_value(timezone.now() - _COUNT_IS_TRUE_FOR)
+    with connection.cursor() as cursor:
+        # By hand, since building these two would take the ORM longer than the database needs.
+        cursor.execute(
+            f"UPDATE {table} SET free = free - 1 WHERE id ="  # noqa: S608 # a table's name
+            f" (SELECT id FROM {table} WHERE {usable} LIMIT 1 {lock})",
+            [max_sessions, oldest_count],
+        )
+        if cursor.rowcount:
+            return True
+        cursor.execute(
+            f"UPDATE {table} SET free = free - 1 WHERE id = %s AND {usable}",  # noqa: S608
+            [random.randrange(_STRIPES), max_sessions, oldest_count],  # noqa: S311 # no secret
+        )
+        return bool(cursor.rowcount)
 
 
 def make_place(max_sessions: int, policy: str, using: str) -> None:
@@ -118,6 +130,33 @@ def make_place(max_sessions: int, policy: str, using: str) -> None:
             max_sessions=max_sessions,
             counted_at=counted_at,
         )
+
+
+def excess(max_sessions: int, using: str) -> int:
+    """Return how many sessions there are above the limit; counts the table."""
+    return max(0, GenerationSession.objects.using(using).count() - max_sessions)
+
+
+def trim(
+    max_sessions: int,
+    using: str,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+    report: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Remove what is above the limit, a thousand at a time, and return how many went.
+
+    A creation makes room for itself; this is for a limit that was lowered, or set, by much.
+    """
+    left = excess(max_sessions, using)
+    removed = 0
+    while left > 0 and not should_stop():
+        part = min(left, _MOST_EVICTED_AT_ONCE)
+        gone = run_in_transaction(partial(_evict, part, max_sessions, using), using=using)
+        report(gone)
+        removed += gone
+        left = left - gone if gone else 0
+    return removed
 
 
 def _locked(max_sessions: int, using: str) -> list[CapacityStripe]:

@@ -35,7 +35,11 @@ def is_plain_deletion(using: str) -> bool:
     if connections[using].vendor != "postgresql" or is_listened_to():
         return False
     own = {Job, Progress, Scene, SessionEvent}
-    related = {relation.related_model for relation in GenerationSession._meta.related_objects}
+    related = {
+        field.related_model
+        for field in GenerationSession._meta.get_fields(include_hidden=True)
+        if field.auto_created and not field.concrete
+    }
     return related == own and not any(
         signal.has_listeners(model)
         for signal in (pre_delete, post_delete)

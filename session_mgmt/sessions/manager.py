@@ -114,8 +114,8 @@ class SessionManager(Upkeep, ExclusiveAccess, Monitoring, AsyncAccess):
     ) -> None:
         """Change the limit, or the interval from the next wait on; None leaves it as it is.
 
-        A smaller limit removes expired sessions at once. The rest is removed by the creations that
-        follow, a thousand at most by each.
+        A smaller limit removes expired sessions at once, and with the policy "evict" whatever is
+        above it.
 
         Raises:
             InvalidInputError: an argument is refused; nothing is changed.
@@ -130,6 +130,7 @@ class SessionManager(Upkeep, ExclusiveAccess, Monitoring, AsyncAccess):
             logger.info("Max sessions: %s -> %s", before, limit)
             if before is None or limit < before:
                 self.cleanup_expired_sessions()
+                self._trim()
 
     def shutdown(self, timeout: float = 30) -> bool:
         """Stop the background clean-up and write what is buffered; the sessions stay.

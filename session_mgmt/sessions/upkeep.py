@@ -8,7 +8,7 @@ from django.db import transaction
 
 from session_mgmt.models import GenerationSession
 from session_mgmt.sessions.arguments import checked_hours
-from session_mgmt.sessions.capacity import make_place, take_place
+from session_mgmt.sessions.capacity import make_place, take_place, trim
 from session_mgmt.sessions.cleanup import clean_up, prune_tokens
 from session_mgmt.sessions.expiry import Rule, expiry_rules, moment_ago, rules_for_all
 from session_mgmt.sessions.removal import remove_oldest
@@ -96,8 +96,13 @@ class Upkeep:
     ) -> int:
         return clean_up(rules, self.using, expired=expired, should_stop=should_stop).total
 
+    def _trim(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        if self.max_sessions is not None and self.policy == "evict":
+            trim(self.max_sessions, self.using, should_stop=should_stop)
+
     def _clean_up_in_background(self, should_stop: Callable[[], bool]) -> None:
         self._clean_up(expiry_rules(), should_stop=should_stop)
+        self._trim(should_stop)
         prune_tokens(self.using)
 
     def _cleanup_expired_sessions(self, max_age_hours: float = 24) -> int:

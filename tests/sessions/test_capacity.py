@@ -168,12 +168,21 @@ class TestManager:
         made = SessionManager.create_with_config({"max_sessions": 7})
         assert (made.max_sessions, made.cleanup_interval, made.policy) == (7, 3600, "evict")
 
-    def test_reducing_the_limit_removes_what_has_expired(self):
-        stays = {make().pk, make(S.COMPLETED).pk}
+    def test_reducing_the_limit_removes_what_has_expired_and_what_is_above_it(self):
+        youngest = make()
+        make(S.COMPLETED)
         make(hours=25)
         made = manager(100)
+        made.reconfigure(max_sessions=2)
+        assert len(left()) == 2
         made.reconfigure(max_sessions=1)
         assert made.max_sessions == 1
+        assert left() == {youngest.pk}
+
+    def test_reducing_it_removes_only_what_has_expired_where_the_policy_is_to_reject(self):
+        stays = {make().pk, make().pk}
+        make(hours=25)
+        manager(100, "reject").reconfigure(max_sessions=1)
         assert left() == stays
 
     def test_raising_it_removes_nothing(self):

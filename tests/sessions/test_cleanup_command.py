@@ -79,6 +79,18 @@ def test_its_options_choose_what_goes(old, arguments, number):
     assert len(left()) == 5 - number
 
 
+def test_it_removes_what_is_above_the_limit_of_the_site(old, settings):
+    for hours in (5, 4, 3):
+        make(S.PENDING, hours)
+    settings.SESSION_MGMT = {"MAX_SESSIONS": 2, "CAPACITY_POLICY": "reject"}
+    assert clean("--dry-run").startswith("4 sessions would")
+    settings.SESSION_MGMT = {"MAX_SESSIONS": 2}
+    counted = clean("--dry-run")
+    assert counted.endswith(": 2 max_age, 1 completed, 1 failed, 2 capacity.\n")
+    assert clean() == counted.replace("would be removed", "removed")
+    assert len(left()) == 2
+
+
 def test_all_needs_a_yes(old):
     with pytest.raises(CommandError, match="--yes") as refusal:
         clean("--all")

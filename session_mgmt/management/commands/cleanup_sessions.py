@@ -12,7 +12,8 @@ from django.db import Error as DatabaseError
 from session_mgmt.management import cleanup_options
 from session_mgmt.management.loop import Stopper, away, repeat
 from session_mgmt.management.progress_bar import ProgressBar
-from session_mgmt.sessions.cleanup import Cleanup, clean_up, count_removable, prune_tokens
+from session_mgmt.sessions.capacity import trim
+from session_mgmt.sessions.cleanup import Cleanup, clean_up, prune_tokens
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -35,7 +36,7 @@ class Command(BaseCommand):
         clean = partial(self._clean, options, using)
         try:
             if dry_run:
-                self._show(count_removable(cleanup_options.rules(options), using), options)
+                self._show(cleanup_options.count(options, using), options)
             elif interval is None:
                 with Stopper() as stop:
                     clean(stop)
@@ -47,7 +48,8 @@ class Command(BaseCommand):
     def _clean(self, options: dict[str, object], using: str, stop: Stopper) -> None:
         rules = cleanup_options.rules(options)
         watched = self.stderr.isatty() and not options["json"]
-        bar = ProgressBar(self.stderr, count_removable(rules, using).total() if watched else 0)
+        due = cleanup_options.count(options, using).total() if watched else 0
+        bar = ProgressBar(self.stderr, due)
         done = clean_up(
             rules,
             using,
@@ -57,6 +59,11 @@ class Command(BaseCommand):
             report=bar.advance,
         )
         bar.close()
+        limit = cleanup_options.limit(options)
+        if limit is not None:
+            done.removed["capacity"] += trim(
+                limit, using, should_stop=stop.is_set, report=bar.advance
+            )
         if not done.stopped:
             prune_tokens(using)
         self._show(done.removed, options, done)
