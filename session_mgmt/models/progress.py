@@ -31,7 +31,8 @@ class ProgressQuerySet(models.QuerySet["Progress"]):
         rate becomes unknown: whoever writes directly has not measured one.
 
         One UPDATE of one narrow row, except for a session's first step, which locks the session
-        so that it cannot be removed in between.
+        so that it cannot be removed in between. Whoever changes the session too in one transaction
+        does that first: others lock the session before its progress.
         """
         self._for_write = True
         values = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from uuid import UUID
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -160,6 +160,15 @@ class GenerationSession(BaseModel):
     def __str__(self) -> str:
         return str(self.pk)
 
+    def save(self, **options: Any) -> None:  # Any: as Django's
+        """Save as Django does, but never put back the number of an earlier event."""
+        whole = options.get("update_fields") is None and not options.get("force_insert")
+        if whole and not self._state.adding:
+            fields = (f for f in self._meta.concrete_fields if not (f.primary_key or f.generated))
+            names = {f.name for f in fields if f.attname not in self.get_deferred_fields()}
+            options["update_fields"] = names - {"last_event"}
+        super().save(**options)
+
     @property
     def session_id(self) -> str:
         """Return the id as text (the seed's name for it)."""
@@ -186,6 +195,7 @@ class GenerationSession(BaseModel):
             return [row.as_prompt() for row in self.scene_rows.all()]
         if "scenes" not in self.draft:
             self.draft["scenes"] = [row.as_prompt() for row in self.scene_rows.all()]
+            self.draft["scenes_before"] = [*self.scenes]
         return self.draft["scenes"]  # type: ignore[return-value] # checked when it is saved
 
     @scenes.setter

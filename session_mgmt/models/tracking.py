@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import connections, router
 from django.utils import timezone
 
 from session_mgmt.conf import get_settings
@@ -86,7 +86,7 @@ class ProgressTracker(Generic[T_co]):
         self._total = length_of(items) if total is None else checked_total(total)
         self._items = items
         self._session_id: UUID = session.pk
-        self._using = session._state.db or DEFAULT_DB_ALIAS
+        self._using = router.db_for_write(type(session), instance=session)
         self._current = 0
         self._limit = self._total or MOST_STEPS
         self._at = time.time()

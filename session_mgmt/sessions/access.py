@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
 from session_mgmt.conf import get_settings
+from session_mgmt.db.unit_of_work import run_in_transaction
 from session_mgmt.exceptions import InvalidTransitionError, SessionNotFoundError, named
 from session_mgmt.models import GenerationSession, Job, Progress
 from session_mgmt.models.session import parse_id
@@ -207,14 +207,17 @@ class SessionAccess:
         ]
 
     def _remove(self, pk: UUID) -> bool:
-        with transaction.atomic(using=self.using):
+        def remove() -> bool:
             # Jobs before their session, as an attempt that is writing locks them.
             jobs = Job.objects.using(self.using).filter(session=pk)
             list(jobs.select_for_update().order_by("pk").values_list("pk"))
             if not self._sessions().filter(pk=pk).select_for_update().values_list("pk"):
                 return False
             remove_locked([pk], self.using)
-        return True
+            return True
+
+        # Again after a deadlock with somebody who has locked what belongs to it first.
+        return run_in_transaction(remove, using=self.using)
 
     def _sessions(self) -> GenerationSessionQuerySet:
         return GenerationSession.objects.using(self.using)

@@ -17,12 +17,12 @@ then makes room for several at once, where the limit is large.
 
 A limit of up to 1,000 sessions is always counted: that is cheap, and exact also when rows come and
 go without this. Above it, sessions that were not created by a manager with this limit are noticed
-within a minute, and room that was made after a refusal within a second.
+a minute later, as soon as no creation is under way, and room that was made after a refusal a second
+later.
 """
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from datetime import timedelta
@@ -30,36 +30,33 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.models import Case, Value, When
 from django.utils import timezone
 
+from session_mgmt.db.lock_timeout import is_lock_failure
 from session_mgmt.db.unit_of_work import run_in_transaction
 from session_mgmt.exceptions import SessionCapacityError
 from session_mgmt.models import CapacityStripe, GenerationSession
-from session_mgmt.sessions.expiry import expiry_rules
-from session_mgmt.sessions.removal import remove_oldest
-from session_mgmt.states import GenerationStatus
+from session_mgmt.sessions.eviction import MOST_EVICTED_AT_ONCE, evict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from datetime import datetime
-
-    from session_mgmt.models.session import GenerationSessionQuerySet
 
 __all__ = ["excess", "make_place", "take_place", "trim"]
 
-logger = logging.getLogger(__name__)
 
 _STRIPES: Final = 16
 _ALWAYS_COUNTED: Final = 1000
 _COUNT_IS_TRUE_FOR: Final = timedelta(minutes=1)
 _REFUSAL_IS_TRUE_FOR: Final = 1.0
-_MOST_EVICTED_AT_ONCE: Final = 1000
-_FINISHED: Final = tuple(status for status in GenerationStatus if status.is_terminal)
+_SECONDS_BETWEEN_TRIES: Final = 1.0
 
 # When this process last found a large limit reached; counting for every refusal would be slow.
 _refused_at: dict[tuple[str, int], float] = {}
+# When it last tried to count anew.
+_tried_at: dict[tuple[str, int], float] = {}
 
 
 def take_place(max_sessions: int, using: str) -> bool:
@@ -80,22 +77,43 @@ def take_place(max_sessions: int, using: str) -> bool:
     if connection.features.has_select_for_update_skip_locked:
         lock = connection.ops.for_update_sql(skip_locked=True)
     table = connection.ops.quote_name(CapacityStripe._meta.db_table)
-    usable = "free > 0 AND max_sessions = %s AND counted_at > %s"
-    oldest_count = connection.ops.adapt_datetimefield_value(timezone.now() - _COUNT_IS_TRUE_FOR)
+    usable = "free > 0 AND max_sessions = %s"
+    stale = connection.ops.adapt_datetimefield_value(timezone.now() - _COUNT_IS_TRUE_FOR)
     with connection.cursor() as cursor:
         # By hand, since building these two would take the ORM longer than the database needs.
-        cursor.execute(
-            f"UPDATE {table} SET free = free - 1 WHERE id ="  # noqa: S608 # a table's name
-            f" (SELECT id FROM {table} WHERE {usable} LIMIT 1 {lock})",
-            [max_sessions, oldest_count],
-        )
-        if cursor.rowcount:
-            return True
-        cursor.execute(
-            f"UPDATE {table} SET free = free - 1 WHERE id = %s AND {usable}",  # noqa: S608
-            [random.randrange(_STRIPES), max_sessions, oldest_count],  # noqa: S311 # no secret
-        )
-        return bool(cursor.rowcount)
+        for where, chosen in (
+            (f"id = (SELECT id FROM {table} WHERE {usable} LIMIT 1 {lock})", []),  # noqa: S608
+            (f"id = %s AND {usable}", [random.randrange(_STRIPES)]),  # noqa: S311 # no secret
+        ):
+            cursor.execute(
+                f"UPDATE {table} SET free = free - 1 WHERE {where}"  # noqa: S608 # a table's name
+                " RETURNING counted_at < %s",
+                [*chosen, max_sessions, stale],
+            )
+            if taken := cursor.fetchone():
+                break
+    if taken and taken[0]:
+        # Not here: the caller's transaction would hold all stripes until its end.
+        count = partial(_count_if_idle, max_sessions, using)
+        transaction.on_commit(count, using=using, robust=True)
+    return bool(taken)
+
+
+def _count_if_idle(max_sessions: int, using: str) -> None:
+    """Share out anew what is left, unless creations are under way; nobody is waited for."""
+    now = time.monotonic()
+    if now - _tried_at.get((using, max_sessions), -inf) < _SECONDS_BETWEEN_TRIES:
+        return
+    _tried_at[using, max_sessions] = now
+    stripes = CapacityStripe.objects.using(using)
+    try:
+        with transaction.atomic(using=using):
+            list(stripes.select_for_update(nowait=True).order_by("pk"))
+            free = max_sessions - GenerationSession.objects.using(using).count()
+            _share(max(0, free), max_sessions, timezone.now(), using)
+    except OperationalError as error:
+        if not is_lock_failure(error):
+            raise
 
 
 def make_place(max_sessions: int, policy: str, using: str) -> None:
@@ -112,8 +130,8 @@ def make_place(max_sessions: int, policy: str, using: str) -> None:
     Raises:
         SessionCapacityError: there is no room, and the policy is "reject" or none can be made.
         OperationalError: with SQLSTATE 40001, at REPEATABLE READ or SERIALIZABLE, when another
-            creation was faster; with 40P01 when this transaction has created sessions before, and
-            another one too. Run the transaction again.
+            creation was faster; with 40P01 when it deadlocks with a transaction that has created
+            a session before and wants another. Run the transaction again.
     """
     refused_at = _refused_at.get((using, max_sessions), -inf)
     if policy == "reject" and time.monotonic() - refused_at < _REFUSAL_IS_TRUE_FOR:
@@ -122,14 +140,7 @@ def make_place(max_sessions: int, policy: str, using: str) -> None:
         free, counted_at = _free_places(_locked(max_sessions, using), max_sessions, policy, using)
         # One of them is the caller's.
         shared = free - 1 if max_sessions > _ALWAYS_COUNTED else 0
-        CapacityStripe.objects.using(using).update(
-            free=Case(
-                When(pk__lt=shared % _STRIPES, then=Value(shared // _STRIPES + 1)),
-                default=Value(shared // _STRIPES),
-            ),
-            max_sessions=max_sessions,
-            counted_at=counted_at,
-        )
+        _share(shared, max_sessions, counted_at, using)
 
 
 def excess(max_sessions: int, using: str) -> int:
@@ -146,17 +157,32 @@ def trim(
 ) -> int:
     """Remove what is above the limit, a thousand at a time, and return how many went.
 
-    A creation makes room for itself; this is for a limit that was lowered, or set, by much.
+    A creation makes room for itself; this is for a limit that was lowered, or set, by much. Any
+    number of these may run at once: each counts while it holds all stripes.
     """
-    left = excess(max_sessions, using)
+
+    def remove() -> int:
+        _locked(max_sessions, using)
+        part = min(excess(max_sessions, using), MOST_EVICTED_AT_ONCE)
+        return evict(part, max_sessions, using) if part else 0
+
     removed = 0
-    while left > 0 and not should_stop():
-        part = min(left, _MOST_EVICTED_AT_ONCE)
-        gone = run_in_transaction(partial(_evict, part, max_sessions, using), using=using)
+    while not should_stop() and (gone := run_in_transaction(remove, using=using)):
         report(gone)
         removed += gone
-        left = left - gone if gone else 0
     return removed
+
+
+def _share(places: int, max_sessions: int, counted_at: datetime, using: str) -> None:
+    """Cut so many places into stripes; all of them are locked."""
+    CapacityStripe.objects.using(using).update(
+        free=Case(
+            When(pk__lt=places % _STRIPES, then=Value(places // _STRIPES + 1)),
+            default=Value(places // _STRIPES),
+        ),
+        max_sessions=max_sessions,
+        counted_at=counted_at,
+    )
 
 
 def _locked(max_sessions: int, using: str) -> list[CapacityStripe]:
@@ -182,13 +208,13 @@ def _free_places(
     now = timezone.now()
     first = stripes[0]
     left = sum(stripe.free for stripe in stripes)
-    is_fresh = first.max_sessions == max_sessions and now - first.counted_at < _COUNT_IS_TRUE_FOR
-    if is_fresh and left and max_sessions > _ALWAYS_COUNTED:
+    if left and first.max_sessions == max_sessions > _ALWAYS_COUNTED:
         return left, first.counted_at
     sessions = GenerationSession.objects.using(using).order_by()
-    free = max_sessions - sessions[: max_sessions + _MOST_EVICTED_AT_ONCE].count()
+    free = max_sessions - sessions[: max_sessions + MOST_EVICTED_AT_ONCE].count()
     if free <= 0 and policy == "evict":
-        free += _evict(1 - free, max_sessions, using)
+        several = min(max_sessions // MOST_EVICTED_AT_ONCE, MOST_EVICTED_AT_ONCE)
+        free += evict(max(1 - free, several), max_sessions, using)
     if free <= 0:
         if max_sessions > _ALWAYS_COUNTED:
             _refused_at[using, max_sessions] = time.monotonic()
@@ -199,53 +225,3 @@ def _free_places(
             else "those that exist are too many, or in use: run manage.py cleanup_sessions",
         )
     return free, now
-
-
-def _evict(needed: int, max_sessions: int, using: str) -> int:
-    """Remove sessions and return how many; where the limit is large, a few more than needed."""
-    wanted = min(max(needed, max_sessions // _MOST_EVICTED_AT_ONCE), _MOST_EVICTED_AT_ONCE)
-    gone = 0
-    for rule in expiry_rules():
-        most = _MOST_EVICTED_AT_ONCE - gone
-        if most > 0:
-            gone += remove_oldest(rule.sessions(using), most, expired=True).removed
-    for statuses in (_FINISHED, tuple(GenerationStatus)):
-        for sessions in _oldest(statuses, wanted - gone, using):
-            gone += _remove(sessions, wanted - gone)
-    if gone:
-        logger.warning("Removed %d sessions to keep the limit of %d", gone, max_sessions)
-    return gone
-
-
-def _remove(sessions: GenerationSessionQuerySet, number: int) -> int:
-    """Remove the oldest; where some are in use, the ones that come next."""
-    gone = 0
-    remaining = sessions
-    while gone < number:
-        part = remove_oldest(remaining, number - gone)
-        gone += part.removed
-        if part.is_last:
-            break
-        remaining = sessions.filter(age_from__gte=part.age_from)
-        if not part.removed:
-            remaining = sessions.filter(age_from__gt=part.age_from)
-    return gone
-
-
-def _oldest(
-    statuses: Iterable[GenerationStatus], number: int, using: str
-) -> list[GenerationSessionQuerySet]:
-    """Return the oldest sessions of several statuses, and then any, should those be in use.
-
-    Each part is a range of the index (status, age_from).
-    """
-    if number <= 0:
-        return []
-    parts = [GenerationSession.objects.using(using).filter(status=status) for status in statuses]
-    ages = sorted(
-        age
-        for part in parts
-        for age in part.order_by("age_from").values_list("age_from", flat=True)[:number]
-    )[:number]
-    oldest = [part.filter(age_from__lte=ages[-1]) for part in parts] if ages else []
-    return oldest + parts

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from django.utils import timezone
 
-from session_mgmt.exceptions import InvalidInputError, shown
+from session_mgmt.exceptions import InvalidInputError, SessionNotFoundError, shown
 from session_mgmt.models import GenerationSession, Progress
 from session_mgmt.schemas import GenerationRequest, ProgressUpdate
 from session_mgmt.sessions.scenes import replace_scenes
@@ -54,6 +54,7 @@ _CHECKS: Final[dict[str, _Check]] = {
     ),
     "last_accessed": (_is_moment, "must be a datetime with a time zone"),
 }
+_COLUMNS: Final = frozenset({*_CHECKS, "owner_id", "status"})
 CHANGEABLE: Final = frozenset({*_CHECKS, "owner", "status", "progress", "scenes"})
 
 
@@ -71,6 +72,7 @@ def saved_changes(session: GenerationSession, using: str) -> Iterator[Generation
     Raises:
         InvalidInputError: a value is of the wrong type, or cannot be changed.
         InvalidTransitionError: the status cannot go there.
+        SessionNotFoundError: the session was removed in the block.
     """
     before = _columns(session)
     draft: dict[str, object] = {}
@@ -80,11 +82,19 @@ def saved_changes(session: GenerationSession, using: str) -> Iterator[Generation
     finally:
         session.draft = None
     changed = {name: value for name, value in _columns(session).items() if value != before[name]}
+    if others := changed.keys() - _COLUMNS:
+        # A refresh or a `save()` inside has only brought what the row says.
+        current = _columns(GenerationSession.objects.using(using).get(pk=session.pk))
+        changed = {
+            name: value
+            for name, value in changed.items()
+            if name not in others or value != current[name]
+        }
     _save_columns(session, changed, using)
     if "progress" in draft:
         _save_progress(session, draft["progress"], using)
     if "scenes" in draft:
-        _save_scenes(session, draft["scenes"], using)
+        _save_scenes(session, draft, using)
 
 
 def _columns(session: GenerationSession) -> dict[str, object]:
@@ -108,7 +118,8 @@ def _save_columns(session: GenerationSession, changed: dict[str, object], using:
         changed["error_message"] = cleaned_report(str(changed["error_message"]))
     now = timezone.now()
     rows = GenerationSession.objects.using(using).filter(pk=session.pk)
-    rows.update(**{"last_accessed": now, "updated_at": now, **changed})
+    if not rows.update(**{"last_accessed": now, "updated_at": now, **changed}):
+        raise SessionNotFoundError(session.pk)  # the operation has had it removed
     if moves:
         move(session.pk, status, "", using)  # type: ignore[arg-type] # it checks
 
@@ -145,8 +156,14 @@ def _save_progress(session: GenerationSession, progress: object, using: str) -> 
         raise InvalidInputError("progress", problem)
 
 
-def _save_scenes(session: GenerationSession, scenes: object, using: str) -> None:
+def _save_scenes(session: GenerationSession, draft: dict[str, object], using: str) -> None:
+    scenes = draft["scenes"]
     if not isinstance(scenes, list | tuple):
         raise InvalidInputError("scenes", f"must be a list, not {type(scenes).__name__}")
-    if list(scenes) != [row.as_prompt() for row in session.scene_rows.using(using).all()]:
+    if "scenes_before" in draft:
+        # A list that was only read must not take back what was added meanwhile in other ways.
+        before = draft["scenes_before"]
+    else:
+        before = [row.as_prompt() for row in session.scene_rows.using(using).all()]
+    if list(scenes) != before:
         replace_scenes(session.pk, scenes, using)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from django.db.models import Model
+
     from session_mgmt.models.session import GenerationSessionQuerySet
 
 __all__ = ["delete_oldest", "delete_with_all", "is_listened_to", "is_plain_deletion"]
@@ -30,21 +32,22 @@ def is_plain_deletion(using: str) -> bool:
     """Tell whether nobody but the database need know what is deleted.
 
     On PostgreSQL the foreign keys of this app cascade (migration 0003). A model of the project that
-    refers to sessions, or a receiver of signals, needs Django.
+    refers to a session, or to what belongs to it, and a receiver of signals, need Django.
     """
     if connections[using].vendor != "postgresql" or is_listened_to():
         return False
-    own = {Job, Progress, Scene, SessionEvent}
-    related = {
+    own = {GenerationSession, Job, Progress, Scene, SessionEvent}
+    others = {
         field.related_model
-        for field in GenerationSession._meta.get_fields(include_hidden=True)
-        if field.auto_created and not field.concrete
-    }
-    return related == own and not any(
-        signal.has_listeners(model)
-        for signal in (pre_delete, post_delete)
-        for model in (GenerationSession, *own)
-    )
+        for model in own
+        for field in model._meta.get_fields(include_hidden=True)
+        if (field.auto_created and not field.concrete) or field in model._meta.private_fields
+    } - own
+    return not others and not any(_listens(model) for model in own)
+
+
+def _listens(model: type[Model]) -> bool:
+    return pre_delete.has_listeners(model) or post_delete.has_listeners(model)
 
 
 def delete_oldest(sessions: GenerationSessionQuerySet, limit: int) -> list[datetime]:
@@ -70,7 +73,10 @@ def delete_with_all(ids: list[UUID], using: str) -> None:
     Raises:
         ProtectedError, RestrictedError: a row of the project's own keeps one of them.
     """
+    if _listens(GenerationSession):
+        rows = list(GenerationSession.objects.using(using).filter(pk__in=ids))
+    else:
+        rows = [GenerationSession(pk=pk) for pk in ids]  # Django reads none of the rows then
     collector = Collector(using=using)
-    # Only their keys: Django reads none of the rows then.
-    collector.collect([GenerationSession(pk=pk) for pk in ids])
+    collector.collect(rows)
     collector.delete()

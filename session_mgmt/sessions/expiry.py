@@ -28,17 +28,17 @@ class Rule:
     Attributes:
         reason: "max_age", "completed", "failed", or "all" whatever its age.
         status: whose rule it is.
-        before: their age counts from before this moment; None for all.
+        before: their age counts from before this moment.
     """
 
     reason: str
     status: GenerationStatus
-    before: datetime | None
+    before: datetime
 
     def sessions(self, using: str) -> GenerationSessionQuerySet:
         """Return those to which it applies; one range of the index (status, age_from)."""
-        rows = GenerationSession.objects.using(using).filter(status=self.status)
-        return rows if self.before is None else rows.filter(age_from__lt=self.before)
+        rows = GenerationSession.objects.using(using)
+        return rows.filter(status=self.status, age_from__lt=self.before)
 
 
 def expiry_rules(
@@ -72,5 +72,9 @@ def moment_ago(age: timedelta) -> datetime:
 
 
 def rules_for_all(statuses: Iterable[GenerationStatus]) -> list[Rule]:
-    """Return rules by which every session of these statuses goes, however young."""
-    return [Rule("all", status, None) for status in statuses]
+    """Return rules by which every session of these statuses goes, however young.
+
+    Those that are created or renewed from now on are left, or the end would never be reached.
+    """
+    now = timezone.now()
+    return [Rule("all", status, now) for status in statuses]

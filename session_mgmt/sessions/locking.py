@@ -19,6 +19,7 @@ from session_mgmt.db.lock_timeout import busy_timeout, is_lock_failure, lock_tim
 from session_mgmt.exceptions import (
     InvalidInputError,
     SessionLockError,
+    SessionManagerError,
     SessionNotFoundError,
     named,
     shown,
@@ -104,7 +105,8 @@ def update_many(
                 with transaction.atomic(using=using), saved_changes(session, using):
                     operation(session)
             except Exception as error:
-                if classify(error) is not Fault.PERMANENT:
+                is_own = isinstance(error, SessionManagerError)
+                if not is_own and classify(error) is not Fault.PERMANENT:
                     raise  # the transaction is lost, or is to be run again as a whole
                 logger.exception("Bulk update failed for session %s", session.pk)
             else:

@@ -7,8 +7,9 @@ processes are one.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from session_mgmt.conf import CAPACITY_POLICIES, get_settings
 from session_mgmt.db.write_behind import flush
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["SessionManager", "session_manager"]
 
 logger = logging.getLogger(__name__)
-
-_A_DAY: Final = 86_400.0
 
 
 class SessionManager(Upkeep, ExclusiveAccess, Monitoring, AsyncAccess):
@@ -67,7 +66,7 @@ class SessionManager(Upkeep, ExclusiveAccess, Monitoring, AsyncAccess):
             raise InvalidInputError("policy", f"must be 'evict' or 'reject', not {shown(policy)}")
         self._policy = policy
         self._cleanup_timer = CleanupTimer(
-            self._clean_up_in_background, lambda: self.cleanup_interval or _A_DAY
+            self._clean_up_in_background, lambda: self.cleanup_interval
         )
 
     @classmethod
@@ -144,11 +143,12 @@ class SessionManager(Upkeep, ExclusiveAccess, Monitoring, AsyncAccess):
             Whether everything came to its end in time.
         """
         timeout = checked_wait("timeout", timeout)
+        deadline = time.monotonic() + timeout
         stopped = self._cleanup_timer.stop(timeout)
         if not stopped:
             logger.warning("The cleanup thread did not stop in %s s", timeout)
         try:
-            flush(timeout)
+            flush(max(0.0, deadline - time.monotonic()))
         except FlushError:
             logger.exception("A shutdown leaves buffered items behind")
             return False

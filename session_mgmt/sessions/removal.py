@@ -13,13 +13,14 @@ look for a deadlock, and then some fewer sessions are tried.
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from django.db import OperationalError, transaction
 from django.db.models import ProtectedError, RestrictedError
 from pydantic import ValidationError
 
-from session_mgmt.db.lock_timeout import is_lock_failure, lock_timeout
+from session_mgmt.db.lock_timeout import is_out_of_time, lock_timeout
 from session_mgmt.models import GenerationSession
 from session_mgmt.sessions.deletion import (
     delete_oldest,
@@ -30,18 +31,19 @@ from session_mgmt.sessions.deletion import (
 from session_mgmt.signals import announce, session_expired, session_removed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
     from uuid import UUID
 
     from session_mgmt.models.session import GenerationSessionQuerySet
 
-__all__ = ["Removal", "remove_locked", "remove_oldest"]
+__all__ = ["Remaining", "Removal", "remove_locked", "remove_oldest"]
 
 logger = logging.getLogger(__name__)
 
 _PATIENCE: Final = 0.2
 """In seconds; PostgreSQL looks for a deadlock after one."""
+_LONGEST_STATEMENT: Final = 0.4
 
 
 class Removal(NamedTuple):
@@ -49,15 +51,38 @@ class Removal(NamedTuple):
 
     Attributes:
         removed: how many are gone.
-        kept: how many stay, because somebody works on them or a row of the project protects them.
+        kept: those that stay, as somebody works on them or a row of the project protects them.
         is_last: whether there were no more than these.
         age_from: of the youngest of all of them; None when there were none.
     """
 
     removed: int
-    kept: int
+    kept: list[UUID]
     is_last: bool
     age_from: datetime | None
+
+
+class Remaining:
+    """The sessions that come after those that were removed, or could not be.
+
+    Attributes:
+        sessions: what is left to do.
+    """
+
+    def __init__(self, sessions: GenerationSessionQuerySet) -> None:
+        self._all = self.sessions = sessions
+        self._age: datetime | None = None
+        self._kept: list[UUID] = []
+
+    def go_on_after(self, part: Removal) -> None:
+        """Leave out what this part has dealt with.
+
+        By age, so that the index entries of what is gone are not read again and again while old
+        snapshots keep them; and by id those that stay, since others may be of the same age.
+        """
+        same_age = self._kept if part.age_from == self._age else []
+        self._age, self._kept = part.age_from, [*same_age, *part.kept]
+        self.sessions = self._all.filter(age_from__gte=self._age).exclude(pk__in=self._kept)
 
 
 def remove_oldest(
@@ -75,11 +100,11 @@ def remove_oldest(
     """
     if is_plain_deletion(sessions.db):
         try:
-            with transaction.atomic(using=sessions.db), lock_timeout(_PATIENCE, sessions.db):
+            with _short_transaction(sessions.db, limit):
                 ages = delete_oldest(sessions, limit)
-            return Removal(len(ages), 0, len(ages) < limit, max(ages, default=None))
+            return Removal(len(ages), [], len(ages) < limit, max(ages, default=None))
         except OperationalError as error:
-            if not is_lock_failure(error):
+            if not is_out_of_time(error):
                 raise
         limit = max(1, limit // 2)
     return _remove_with_django(sessions, limit, expired=expired)
@@ -88,22 +113,29 @@ def remove_oldest(
 def _remove_with_django(
     sessions: GenerationSessionQuerySet, limit: int, *, expired: bool
 ) -> Removal:
-    using = sessions.db
     found: list[tuple[UUID, datetime]] = []
-    removed = 0
     try:
-        with transaction.atomic(using=using), lock_timeout(_PATIENCE, using):
+        with _short_transaction(sessions.db, limit):
             locked = sessions.order_by("age_from").select_for_update(skip_locked=True)
             found += locked.values_list("pk", "age_from")[:limit]
             if not found:
-                return Removal(0, 0, is_last=True, age_from=None)
-            removed = _remove_unprotected([pk for pk, _ in found], using, expired=expired)
+                return Removal(0, [], is_last=True, age_from=None)
+            kept = _remove_unprotected([pk for pk, _ in found], sessions.db, expired=expired)
     except OperationalError as error:
-        if not (found and is_lock_failure(error)):
+        if not (found and is_out_of_time(error)):
             raise
         if limit > 1:
             return _remove_with_django(sessions, limit // 2, expired=expired)
-    return Removal(removed, len(found) - removed, len(found) < limit, found[-1][1])
+        kept = [found[0][0]]
+    return Removal(len(found) - len(kept), kept, len(found) < limit, found[-1][1])
+
+
+@contextmanager
+def _short_transaction(using: str, sessions: int) -> Iterator[None]:
+    # A single session may take as long as it takes.
+    longest = _LONGEST_STATEMENT if sessions > 1 else None
+    with transaction.atomic(using=using), lock_timeout(_PATIENCE, using, statement=longest):
+        yield
 
 
 def remove_locked(ids: list[UUID], using: str, *, expired: bool = False) -> None:
@@ -121,18 +153,18 @@ def remove_locked(ids: list[UUID], using: str, *, expired: bool = False) -> None
         delete_with_all(ids, using)
 
 
-def _remove_unprotected(ids: list[UUID], using: str, *, expired: bool) -> int:
-    """Remove what can be removed: where something protects one, the others go without it."""
+def _remove_unprotected(ids: list[UUID], using: str, *, expired: bool) -> list[UUID]:
+    """Remove what can be removed, and return what something protects."""
     try:
         remove_locked(ids, using, expired=expired)
     except (ProtectedError, RestrictedError):
         if len(ids) == 1:
             logger.warning("Session %s stays, a protected row refers to it", ids[0])
-            return 0
+            return ids
         middle = len(ids) // 2
         halves = (ids[:middle], ids[middle:])
-        return sum(_remove_unprotected(half, using, expired=expired) for half in halves)
-    return len(ids)
+        return [pk for half in halves for pk in _remove_unprotected(half, using, expired=expired)]
+    return []
 
 
 def _as_they_were(ids: list[UUID], using: str) -> Iterable[GenerationSession]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from django.db import transaction
-
+from session_mgmt.db.unit_of_work import run_in_transaction
 from session_mgmt.exceptions import IdempotencyConflictError, InvalidInputError, shown
 from session_mgmt.models import GenerationSession, SessionEvent
 from session_mgmt.schemas import GenerationRequest
@@ -15,6 +16,8 @@ from session_mgmt.signals import announce, session_created
 from session_mgmt.validation import checked_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.contrib.auth.models import AbstractBaseUser
 
 __all__ = ["start_session"]
@@ -57,25 +60,37 @@ def start_session(
     return first
 
 
+class _NotYet(Exception):  # noqa: N818 # no error: it rolls back
+    """No place was found quickly; what the attempt has locked is to be let go of."""
+
+
+class _KeyIsTaken(Exception):  # noqa: N818 # no error: it rolls back
+    """A rival was faster; the place that was taken is free again."""
+
+
 def _inserted(new: GenerationSession, reserve_place: ReservePlace, using: str) -> bool:
-    for thoroughly in (False, True):
-        with transaction.atomic(using=using):
-            if reserve_place(thoroughly=thoroughly):
-                return _insert(new, using)
-            transaction.set_rollback(True, using)  # lets go of what it has locked
+    """Create the session, in a transaction that is run again after a deadlock."""
+    try:
+        for thoroughly in (False, True):
+            reserve = partial(reserve_place, thoroughly=thoroughly)
+            with suppress(_NotYet):
+                run_in_transaction(partial(_insert, new, reserve, using), using=using)
+                return True
+    except _KeyIsTaken:
+        pass
     return False
 
 
-def _insert(new: GenerationSession, using: str) -> bool:
+def _insert(new: GenerationSession, reserve_place: Callable[[], bool], using: str) -> None:
+    if not reserve_place():
+        raise _NotYet
     # A rival's insert is waited for and then ignored; an error would end the transaction.
     sessions = GenerationSession.objects.using(using)
     sessions.bulk_create([new], ignore_conflicts=bool(new.idempotency_key))
     if new.idempotency_key and not sessions.filter(pk=new.pk).exists():
-        transaction.set_rollback(True, using)  # the place is free again
-        return False
+        raise _KeyIsTaken
     SessionEvent.objects.using(using).create(session=new, seq=1, kind="session_created")
     announce(session_created, GenerationSession, using, session_id=new.session_id)
-    return True
 
 
 def _checked(request: object, owner: AbstractBaseUser | None, key: object) -> GenerationRequest:

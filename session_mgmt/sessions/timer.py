@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.db import connections
 
@@ -15,6 +15,8 @@ __all__ = ["CleanupTimer"]
 
 logger = logging.getLogger(__name__)
 
+_PAUSE_AFTER_ERROR: Final = 0.5
+
 
 class CleanupTimer:
     """Call `work` every `interval()` seconds in a daemon thread, which never dies of an error.
@@ -23,11 +25,11 @@ class CleanupTimer:
 
     Args:
         work: cleans up; it is given a function that tells whether to stop.
-        interval: is asked before each wait, so that it can change.
+        interval: is asked before each wait, so that it can change; None ends the thread.
     """
 
     def __init__(
-        self, work: Callable[[Callable[[], bool]], None], interval: Callable[[], float]
+        self, work: Callable[[Callable[[], bool]], None], interval: Callable[[], float | None]
     ) -> None:
         self._work = work
         self._interval = interval
@@ -38,7 +40,7 @@ class CleanupTimer:
     def start(self) -> None:
         """Start the thread unless it runs."""
         with self._lock:
-            if self.is_alive():
+            if self.is_alive() and not self._stop.is_set():
                 return
             self._stop = threading.Event()
             self._thread = threading.Thread(
@@ -58,11 +60,15 @@ class CleanupTimer:
         return self._thread is not None and self._thread.is_alive()
 
     def _run(self, stop: threading.Event) -> None:
-        while not stop.wait(min(self._interval(), threading.TIMEOUT_MAX)):
+        while True:
             try:
+                interval = self._interval()
+                if interval is None or stop.wait(min(interval, threading.TIMEOUT_MAX)):
+                    return
                 self._work(stop.is_set)
             except Exception:
                 logger.exception("Cleanup worker error")
+                stop.wait(_PAUSE_AFTER_ERROR)
             finally:
                 # A thread that keeps a pooled connection keeps its slot from everybody else.
                 connections.close_all()

@@ -8,17 +8,19 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from session_mgmt import GenerationRequest, GenerationStatus, SessionLockError, signals
-from session_mgmt.models import GenerationSession, Scene
-from session_mgmt.sessions import SessionManager, session_manager
+from session_mgmt.models import CapacityStripe, GenerationSession, Scene
+from session_mgmt.sessions import SessionManager, capacity, session_manager
 from session_mgmt.sessions.removal import remove_oldest
 from tests.concurrency.work import (
     clean_up_all,
     count_under_lock,
+    create_in_pairs,
     create_up_to,
+    lower_limit,
     renew_some,
     update_in_order,
 )
-from tests.processes import in_processes
+from tests.processes import in_processes, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -184,3 +186,71 @@ def test_a_session_that_is_renewed_while_its_chunk_waits_stays(by_django, monkey
         assert remove_oldest(expired, 10).removed == 0
     thread.join()
     assert GenerationSession.objects.filter(pk=session.pk).exists()
+
+
+def test_a_limit_is_not_undershot_by_several_who_lower_it_at_once():
+    GenerationSession.objects.bulk_create(
+        GenerationSession(request_data=REQUEST) for _ in range(300)
+    )
+    in_processes(lower_limit, [[200]] * 3)
+    assert GenerationSession.objects.count() == 200
+
+
+def test_force_cleanup_passes_nobody_over_while_others_are_renewed():
+    sessions = GenerationSession.objects.bulk_create(
+        GenerationSession(request_data=REQUEST) for _ in range(2000)
+    )
+    ids = [str(session.pk) for session in sessions]
+    idle, busy = ids[:1700], ids[1700:]
+    results = []
+    thread = threading.Thread(
+        target=lambda: results.extend(in_processes(renew_some, [[busy * 3]] * 2))
+    )
+    thread.start()
+    wait_until(lambda: GenerationSession.objects.filter(renewed_at__isnull=False).exists())
+    session_manager.force_cleanup_all()
+    thread.join()
+    assert not GenerationSession.objects.filter(pk__in=idle).exists()
+
+
+@ON_POSTGRES
+def test_a_creation_survives_a_deadlock_with_a_transaction_that_creates_two():
+    limited = SessionManager(50, None)
+    GenerationSession.objects.bulk_create(
+        GenerationSession(request_data=REQUEST) for _ in range(49)
+    )
+    results = in_processes(create_in_pairs, [[50, 10], [50, 10]])
+    for _ in range(3):
+        limited.create_session(REQUEST)
+    assert results == [True, True]
+    assert GenerationSession.objects.count() == 50
+
+
+@ON_POSTGRES
+def test_a_stale_count_makes_nobody_wait_for_a_creation_that_is_not_committed(monkeypatch):
+    limited = SessionManager(100_000, None)
+    limited.create_session(REQUEST)
+    CapacityStripe.objects.update(counted_at=timezone.now() - timedelta(minutes=2))
+    created, done = threading.Event(), threading.Event()
+
+    def hold():
+        with transaction.atomic():
+            limited.create_session(REQUEST)
+            created.set()
+            assert done.wait(30)
+        connection.close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        assert created.wait(30)
+        monkeypatch.setattr(capacity, "_tried_at", {})
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+        limited.create_session(REQUEST)
+    finally:
+        done.set()
+        thread.join()
+        with connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout")
+    assert GenerationSession.objects.count() == 3

@@ -149,3 +149,28 @@ def renew_some(ids):
     from session_mgmt.sessions import session_manager
 
     return [session_id for session_id in ids if session_manager.renew_session(session_id)]
+
+
+def lower_limit(limit):
+    """Lower the limit to so many sessions."""
+    from session_mgmt.sessions import SessionManager
+
+    SessionManager(10_000, None).reconfigure(max_sessions=limit)
+    return True
+
+
+def create_in_pairs(limit, times):
+    """Create two sessions in a transaction, so many times, each again until it works."""
+    from session_mgmt import GenerationRequest
+    from session_mgmt.db import run_in_transaction
+    from session_mgmt.sessions import SessionManager
+
+    manager = SessionManager(limit, None)
+
+    def create():
+        for _ in range(2):
+            manager.create_session(GenerationRequest(story_text="x"))
+
+    for _ in range(times):
+        run_in_transaction(create)
+    return True

@@ -23,6 +23,7 @@ def small_shares(monkeypatch):
     """Let limits from 4 on be shared out, as those above 1,000 are."""
     monkeypatch.setattr(capacity, "_ALWAYS_COUNTED", 3)
     monkeypatch.setattr(capacity, "_refused_at", {})
+    monkeypatch.setattr(capacity, "_tried_at", {})
 
 
 def manager(limit=3, policy="evict"):
@@ -144,18 +145,23 @@ class TestShares:
         with pytest.raises(SessionCapacityError):
             manager(6, "reject").create_session(REQUEST)
 
-    def test_sessions_that_came_by_another_way_are_noticed_within_a_minute(self):
+    def test_sessions_that_came_by_another_way_are_noticed_within_a_minute(
+        self, django_capture_on_commit_callbacks
+    ):
         limited = manager(10, "reject")
         limited.create_session(REQUEST)
         for _ in range(9):
             make()
         long_ago = timezone.now() - timedelta(minutes=2)
         CapacityStripe.objects.update(counted_at=long_ago)
+        with django_capture_on_commit_callbacks(execute=True):
+            limited.create_session(REQUEST)
+        assert sum(CapacityStripe.objects.values_list("free", flat=True)) == 0
         with pytest.raises(SessionCapacityError):
             limited.create_session(REQUEST)
 
     def test_a_large_site_makes_room_for_several_at_once(self, monkeypatch):
-        monkeypatch.setattr(capacity, "_MOST_EVICTED_AT_ONCE", 5)
+        monkeypatch.setattr(capacity, "MOST_EVICTED_AT_ONCE", 5)
         limited = manager(20)
         for _ in range(21):
             limited.create_session(REQUEST)

@@ -1,16 +1,18 @@
 """Clean-up removes what has expired by the seed's rules, and nothing else (seed 001)."""
 
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from django.apps import apps
 from django.db import connection, models, transaction
 from django.db.models import ProtectedError
+from django.db.models.signals import pre_delete
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from session_mgmt import GenerationStatus, signals
-from session_mgmt.models import CommitToken, GenerationSession
+from session_mgmt.models import CommitToken, GenerationSession, Job, Scene
 from session_mgmt.sessions import SessionManager
 from session_mgmt.sessions.cleanup import clean_up, count_removable, prune_tokens
 from session_mgmt.sessions.expiry import expiry_rules
@@ -188,24 +190,97 @@ def test_a_session_whose_request_cannot_be_read_goes_too(manager):
     assert session.pk not in left()
 
 
+@contextmanager
+def model_of_the_project(name, **fields):
+    """Yield the manager of a model that a project might have."""
+    meta = type("Meta", (), {"app_label": "session_mgmt"})
+    members = {"__module__": __name__, "Meta": meta, **fields}
+    model = type(name, (models.Model,), members)
+    with connection.schema_editor() as editor:
+        editor.create_model(model)
+    try:
+        yield model.objects
+    finally:
+        model.objects.all().delete()
+        with connection.schema_editor() as editor:
+            editor.delete_model(model)
+        del apps.all_models["session_mgmt"][name.lower()]
+        apps.clear_cache()
+
+
 @pytest.fixture
 def invoices(transactional_db):
-    """A project's own model that protects the session it belongs to."""
+    """Protect the sessions they belong to."""
+    key = models.ForeignKey(GenerationSession, models.PROTECT)
+    with model_of_the_project("Invoice", session=key) as objects:
+        yield objects
 
-    class Invoice(models.Model):  # noqa: DJ008 # nobody looks at it
-        session = models.ForeignKey(GenerationSession, models.PROTECT)
 
-        class Meta:
-            app_label = "session_mgmt"
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("target", "key"),
+    [
+        (GenerationSession, lambda session: session),
+        (Scene, lambda session: session.scene_rows.get()),
+        (Job, lambda session: session.jobs.get()),
+    ],
+)
+def test_what_a_project_hangs_on_a_session_goes_with_it(manager, target, key):
+    session = make(S.FAILED, 5)
+    fill(session)
+    hidden = models.ForeignKey(target, models.CASCADE, related_name="+")
+    with model_of_the_project("Note", target=hidden) as notes:
+        notes.create(target=key(session))
+        assert manager.cleanup_expired_sessions() == 1
+        assert not notes.exists()
 
-    with connection.schema_editor() as editor:
-        editor.create_model(Invoice)
-    yield Invoice.objects
-    Invoice.objects.all().delete()
-    with connection.schema_editor() as editor:
-        editor.delete_model(Invoice)
-    del apps.all_models["session_mgmt"]["invoice"]
-    apps.clear_cache()
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_django_does_not_know_of_keeps_its_session_and_no_other(manager, caplog):
+    sessions = [make(S.FAILED, 5 + number) for number in range(4)]
+    table = connection.ops.quote_name(GenerationSession._meta.db_table)
+    kind = GenerationSession._meta.pk.db_type(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE TABLE foreigner (session {kind} REFERENCES {table} (id)"
+            " DEFERRABLE INITIALLY DEFERRED)"
+        )
+    try:
+        kept = sessions[2]
+        value = GenerationSession._meta.pk.get_db_prep_value(kept.pk, connection)
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO foreigner VALUES (%s)", [value])
+        assert manager.cleanup_expired_sessions() == 3
+        assert left() == {kept.pk}
+        assert f"Session {kept.pk} stays" in caplog.text
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE foreigner")
+
+
+def test_receivers_of_django_s_own_signals_get_the_whole_session(manager):
+    heard = []
+
+    def hear(instance, **_):
+        heard.append((instance.status, instance.error_message, instance.request_data.story_text))
+
+    pre_delete.connect(hear, sender=GenerationSession)
+    try:
+        make(S.FAILED, 5, error_message="no ink")
+        manager.cleanup_expired_sessions()
+    finally:
+        pre_delete.disconnect(hear, sender=GenerationSession)
+    assert heard == [(S.FAILED, "no ink", "A story.")]
+
+
+def test_those_of_one_age_go_although_one_of_them_must_stay(manager, invoices):
+    moment = timezone.now() - timedelta(hours=5)
+    sessions = [make(S.FAILED, renewed_at=moment) for _ in range(6)]
+    for protected in (sessions[0], sessions[3]):
+        invoices.create(session=protected)
+    for size in (1, 2):
+        clean_up(expiry_rules(), "default", batch_size=size)
+        assert left() == {sessions[0].pk, sessions[3].pk}
 
 
 def test_a_row_of_the_project_protects_its_session_and_no_other(manager, caplog, invoices):

@@ -233,3 +233,59 @@ def test_in_a_transaction_of_the_caller_a_failed_operation_leaves_the_rest(manag
     assert manager.get_session(other).status is S.PENDING
     session = manager.get_session(session_id)
     assert (session.status, session.error_message) == (S.PENDING, "")
+
+
+def test_reading_the_scenes_takes_nothing_back_that_was_added_meanwhile(manager, session_id):
+    def add(session):
+        number = len(session.scenes) + 1
+        manager.add_scene_to_session(session_id, ScenePrompt(scene_number=number))
+
+    manager.with_session_lock(session_id, add)
+    manager.with_session_lock(session_id, add)
+    assert [scene.scene_number for scene in manager.get_session(session_id).scenes] == [1, 2]
+
+
+def test_a_save_or_a_refresh_inside_is_no_change_of_its_own(manager, session_id):
+    def save(session):
+        session.error_message = "saved"
+        session.save()
+
+    def refresh(session):
+        manager.update_session_status(session_id, S.PROCESSING)
+        session.refresh_from_db()
+        session.error_message = "refreshed"
+
+    manager.with_session_lock(session_id, save)
+    assert manager.get_session(session_id).error_message == "saved"
+    manager.with_session_lock(session_id, refresh)
+    session = manager.get_session(session_id)
+    assert (session.status, session.error_message) == (S.PROCESSING, "refreshed")
+
+
+def test_a_session_that_the_operation_has_removed_is_an_error(manager, session_id):
+    with pytest.raises(SessionNotFoundError):
+        manager.with_session_lock(session_id, lambda _: manager.remove_session(session_id))
+    assert manager.get_session(session_id) is not None
+
+
+def test_an_old_copy_that_is_saved_does_not_reuse_event_numbers(manager, session_id):
+    stale = manager.get_session(session_id)
+    manager.add_scene_to_session(session_id, ScenePrompt(scene_number=1))
+    stale.error_message = "late"
+    stale.save()
+    assert manager.update_session_status(session_id, S.COMPLETED) is True
+    assert manager.get_session(session_id).error_message == "late"
+    assert list(SessionEvent.objects.order_by("seq").values_list("seq", flat=True)) == [1, 2, 3]
+
+
+def test_an_operation_outside_of_a_lock_that_raised_has_no_draft_left(manager, session_id):
+    kept = []
+
+    def fail(session):
+        kept.append(session)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        manager.with_session_lock(session_id, fail)
+    with pytest.raises(AttributeError, match="with_session_lock"):
+        kept[0].progress = HALF

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 
 from session_mgmt.management import cleanup_options
+from session_mgmt.management.cleanup_report import as_json, as_text
 from session_mgmt.management.loop import Stopper, away, repeat
 from session_mgmt.management.progress_bar import ProgressBar
 from session_mgmt.sessions.capacity import trim
@@ -32,7 +32,7 @@ class Command(BaseCommand):
     def handle(self, *, dry_run: bool, interval: float | None, **options: object) -> None:
         using = str(options["database"])
         if options["all"] and not (options["yes"] or dry_run):
-            raise CommandError("--all removes every session: add --yes or --dry-run", returncode=2)
+            raise CommandError("--all removes all: add --yes or --dry-run", returncode=2)
         clean = partial(self._clean, options, using)
         try:
             if dry_run:
@@ -48,8 +48,9 @@ class Command(BaseCommand):
     def _clean(self, options: dict[str, object], using: str, stop: Stopper) -> None:
         rules = cleanup_options.rules(options)
         watched = self.stderr.isatty() and not options["json"]
-        due = cleanup_options.count(options, using).total() if watched else 0
-        bar = ProgressBar(self.stderr, due)
+        bar = ProgressBar(
+            self.stderr, cleanup_options.count(options, using).total() if watched else 0
+        )
         done = clean_up(
             rules,
             using,
@@ -59,11 +60,8 @@ class Command(BaseCommand):
             report=bar.advance,
         )
         bar.close()
-        limit = cleanup_options.limit(options)
-        if limit is not None:
-            done.removed["capacity"] += trim(
-                limit, using, should_stop=stop.is_set, report=bar.advance
-            )
+        if (most := cleanup_options.limit(options)) is not None:
+            done.removed["capacity"] += trim(most, using, should_stop=stop.is_set)
         if not done.stopped:
             prune_tokens(using)
         self._show(done.removed, options, done)
@@ -71,16 +69,6 @@ class Command(BaseCommand):
     def _show(
         self, counts: Counter[str], options: dict[str, object], done: Cleanup | None = None
     ) -> None:
-        total = counts.total()
-        if options["json"]:
-            found: dict[str, object] = {"total": total, "by_reason": counts, "dry_run": not done}
-            if done:
-                found |= {"kept": done.kept, "stopped": done.stopped}
-            self.stdout.write(json.dumps(found))
-        else:
-            verb = "removed" if done else "would be removed"
-            reasons = ", ".join(f"{n:,} {reason}" for reason, n in counts.items() if n)
-            self.stdout.write(f"{total:,} sessions {verb}" + (f": {reasons}." if reasons else "."))
-            if done and done.kept:
-                self.stdout.write(f"{done.kept:,} are in use and stay until the next time.")
+        write = as_json if options["json"] else as_text
+        self.stdout.write(write(counts, done))
         self.stdout.flush()
