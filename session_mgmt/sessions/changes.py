@@ -84,7 +84,10 @@ def saved_changes(session: GenerationSession, using: str) -> Iterator[Generation
     changed = {name: value for name, value in _columns(session).items() if value != before[name]}
     if others := changed.keys() - _COLUMNS:
         # A refresh or a `save()` inside has only brought what the row says.
-        current = _columns(GenerationSession.objects.using(using).get(pk=session.pk))
+        row = GenerationSession.objects.using(using).filter(pk=session.pk).first()
+        if row is None:
+            raise SessionNotFoundError(session.pk)
+        current = _columns(row)
         changed = {
             name: value
             for name, value in changed.items()

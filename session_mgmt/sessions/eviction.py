@@ -37,7 +37,7 @@ def evict(wanted: int, max_sessions: int, using: str) -> int:
     gone = 0
     for rule in expiry_rules():
         most = MOST_EVICTED_AT_ONCE - gone
-        if most > 0:
+        if most > 0 and time.monotonic() < deadline:
             gone += remove_oldest(rule.sessions(using), most, expired=True).removed
     for statuses in (_FINISHED, tuple(GenerationStatus)):
         for sessions in _oldest(statuses, wanted - gone, using):

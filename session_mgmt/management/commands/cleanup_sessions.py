@@ -59,9 +59,12 @@ class Command(BaseCommand):
             should_stop=stop.is_set,
             report=bar.advance,
         )
-        bar.close()
         if (most := cleanup_options.limit(options)) is not None:
-            done.removed["capacity"] += trim(most, using, should_stop=stop.is_set)
+            done.removed["capacity"] += trim(
+                most, using, should_stop=stop.is_set, report=bar.advance
+            )
+            done.stopped = stop.is_set()
+        bar.close()
         if not done.stopped:
             prune_tokens(using)
         self._show(done.removed, options, done)
