@@ -29,7 +29,7 @@ class SessionMgmtConfig(AppConfig):
         """Register checks, import `job_handlers` of every installed app, connect dispatch."""
         from session_mgmt.jobs import dispatch
 
-        register(check_settings)
+        register(check_settings, self.label)
         register(check_sqlite)
         register(check_pool)
         register(check_pool_size, Tags.database)

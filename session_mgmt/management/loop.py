@@ -9,7 +9,7 @@ import signal
 import threading
 from argparse import ArgumentTypeError
 from math import isfinite
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from django.db import Error as DatabaseError
 from django.db import connections
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
-__all__ = ["Stopper", "away", "repeat", "seconds"]
+__all__ = ["NO_DATABASE", "Stopper", "away", "repeat", "seconds"]
+
+# The checks of a command that has an answer when the database is away: from 6.1 on Django's own ask
+# the database first.
+NO_DATABASE: Final = ["session_mgmt"]
 
 
 class Stopper:

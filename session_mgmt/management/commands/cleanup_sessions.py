@@ -10,7 +10,7 @@ from django.db import Error as DatabaseError
 
 from session_mgmt.management import cleanup_options
 from session_mgmt.management.cleanup_report import as_json, as_text
-from session_mgmt.management.loop import Stopper, away, repeat
+from session_mgmt.management.loop import NO_DATABASE, Stopper, away, repeat
 from session_mgmt.management.progress_bar import ProgressBar
 from session_mgmt.sessions.capacity import trim
 from session_mgmt.sessions.cleanup import Cleanup, clean_up, prune_tokens
@@ -24,6 +24,7 @@ __all__ = ["Command"]
 
 
 class Command(BaseCommand):
+    requires_system_checks = NO_DATABASE
     help = cleanup_options.HELP
 
     def add_arguments(self, parser: CommandParser) -> None:

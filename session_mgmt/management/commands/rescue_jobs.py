@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS
 
 from session_mgmt.jobs import rescue_jobs
-from session_mgmt.management.loop import repeat, seconds
+from session_mgmt.management.loop import NO_DATABASE, repeat, seconds
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -17,6 +17,7 @@ __all__ = ["Command"]
 
 
 class Command(BaseCommand):
+    requires_system_checks = NO_DATABASE
     help = (
         "Send jobs again that nobody came for, and take jobs over whose worker died. "
         "Run it every minute, or as a process of its own with --interval. "

@@ -11,7 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseError
 
 from session_mgmt.conf import get_settings
-from session_mgmt.management.loop import away
+from session_mgmt.management.loop import NO_DATABASE, away
 from session_mgmt.sessions.stats import health_status
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ EXIT_CODES: Final = {"healthy": 0, "warning": 1, "critical": 2}
 
 
 class Command(BaseCommand):
+    requires_system_checks = NO_DATABASE
     help = (
         "Tell whether the sessions are well, with the exit code 0 for healthy, 1 for warning (70 "
         "percent full, or a session is stuck), 2 for critical (90 percent full, or the database "

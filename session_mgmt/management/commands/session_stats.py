@@ -11,7 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseError
 
 from session_mgmt.conf import get_settings
-from session_mgmt.management.loop import away, repeat, seconds
+from session_mgmt.management.loop import NO_DATABASE, away, repeat, seconds
 from session_mgmt.sessions.stats import performance_stats
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ PLAIN, SEPARATE, REDRAWN = "{}\n", "{}\n\n", "\x1b[H\x1b[J{}\n"
 
 
 class Command(BaseCommand):
+    requires_system_checks = NO_DATABASE
     help = (
         "Count the sessions by status and age; ages count from the last renewal. "
         "Examples: manage.py session_stats --json | jq .total_sessions; "
@@ -49,11 +50,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, watch: float | None, database: str, **options: object) -> None:
-        as_json = bool(options["json"])
-        show = partial(self._show, database, as_json=as_json)
+        show = partial(self._show, database, as_json=(as_json := bool(options["json"])))
         if watch is not None:
-            frame = REDRAWN if self.stdout.isatty() else SEPARATE
-            frame = PLAIN if as_json else frame
+            frame = PLAIN if as_json else REDRAWN if self.stdout.isatty() else SEPARATE
             repeat(lambda _: show(frame), watch, using=database, complain=self.stderr.write)
             return
         try:
