@@ -14,6 +14,14 @@ from session_mgmt.management.loop import Stopper, repeat, seconds
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_interrupts():
+    """Have Ctrl-C do what it does on a terminal; a shell starts background jobs without it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_is_remembered_and_interrupts_nothing_but_the_wait(number):
     with Stopper() as stop:
