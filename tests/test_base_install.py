@@ -9,7 +9,7 @@ from tests.processes import ROOT
 
 SITE = """
 import sys
-for name in ("django_tasks", "django_tasks_db", "django_stubs_ext", "PIL", "environ", "csp"):
+for name in ("django_tasks", "django_tasks_db", "django_stubs_ext", "PIL", "environ", "factory", "csp"):
     sys.modules[name] = None  # as if it were not installed
 import django
 from django.conf import settings

@@ -18,6 +18,7 @@ from session_mgmt.exceptions import InvalidTransitionError, SessionNotFoundError
 from session_mgmt.models import GenerationSession, Job, Progress
 from session_mgmt.models.session import parse_id
 from session_mgmt.schemas import ProgressUpdate
+from session_mgmt.sessions.configuration import Configuration
 from session_mgmt.sessions.removal import remove_locked
 from session_mgmt.sessions.scenes import add_scene, replace_scenes
 from session_mgmt.sessions.start import start_session
@@ -39,14 +40,8 @@ __all__ = ["SessionAccess"]
 logger = logging.getLogger(__name__)
 
 
-class SessionAccess:
+class SessionAccess(Configuration):
     """Create, read and change sessions one by one."""
-
-    using: str
-
-    def reserve_place(self, *, thoroughly: bool) -> bool:
-        """Tell whether one more session may be created, or raise SessionCapacityError."""
-        raise NotImplementedError
 
     def start(
         self,

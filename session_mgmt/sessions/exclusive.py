@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from session_mgmt.exceptions import InvalidTransitionError, SessionNotFoundError, named
 from session_mgmt.models import GenerationSession
+from session_mgmt.sessions.configuration import Configuration
 from session_mgmt.sessions.locking import update_attributes, update_many, with_lock
 from session_mgmt.sessions.transitions import recover, reopen
 
@@ -22,10 +23,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class ExclusiveAccess:
+class ExclusiveAccess(Configuration):
     """Change sessions as a whole, under their locks."""
-
-    using: str
 
     def with_session_lock(
         self,

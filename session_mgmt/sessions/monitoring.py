@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from session_mgmt.models import GenerationSession
 from session_mgmt.sessions.callbacks import event_signal, register_callback, unregister_callback
+from session_mgmt.sessions.configuration import Configuration
 from session_mgmt.sessions.stats import health_status, performance_stats
 from session_mgmt.signals import announce
 
@@ -18,20 +19,8 @@ __all__ = ["Monitoring"]
 logger = logging.getLogger(__name__)
 
 
-class Monitoring:
+class Monitoring(Configuration):
     """Statistics, health and callbacks."""
-
-    using: str
-
-    @property
-    def max_sessions(self) -> int | None:
-        """Return how many sessions there may be, None for any number."""
-        raise NotImplementedError
-
-    @property
-    def cleanup_active(self) -> bool:
-        """Tell whether expired sessions are removed in the background of this process."""
-        raise NotImplementedError
 
     def get_performance_stats(self) -> dict[str, Any]:  # Any: the seed's dict holds dicts, numbers
         """Count the sessions by status and age, in the seed's shape; one query.

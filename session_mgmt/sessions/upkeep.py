@@ -10,6 +10,7 @@ from session_mgmt.models import GenerationSession
 from session_mgmt.sessions.arguments import checked_hours
 from session_mgmt.sessions.capacity import make_place, take_place, trim
 from session_mgmt.sessions.cleanup import clean_up, prune_tokens
+from session_mgmt.sessions.configuration import Configuration
 from session_mgmt.sessions.expiry import Rule, expiry_rules, moment_ago, rules_for_all
 from session_mgmt.sessions.removal import remove_oldest
 from session_mgmt.states import GenerationStatus
@@ -20,30 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["Upkeep"]
 
 
-class Upkeep:
+class Upkeep(Configuration):
     """Limit the number of sessions and remove those that are not wanted any more."""
 
-    using: str
-
-    @property
-    def max_sessions(self) -> int | None:
-        """Return how many sessions there may be, None for any number."""
-        raise NotImplementedError
-
-    @property
-    def policy(self) -> str:
-        """Return what is done where there is no room: "evict" or "reject"."""
-        raise NotImplementedError
-
     def reserve_place(self, *, thoroughly: bool) -> bool:
-        """Tell whether one more session may be created in this transaction; after False roll back.
-
-        Args:
-            thoroughly: count, and make room, so that the answer is never False.
-
-        Raises:
-            SessionCapacityError: there is no room, and none may or can be made.
-        """
+        """Answer as `Configuration` says, by the stripes of `session_mgmt.sessions.capacity`."""
         if self.max_sessions is None:
             return True
         if not thoroughly:
