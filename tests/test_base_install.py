@@ -9,7 +9,8 @@ from tests.processes import ROOT
 
 SITE = """
 import sys
-for name in ("django_tasks", "django_tasks_db", "django_stubs_ext", "PIL", "environ", "factory", "csp"):
+OPTIONAL = "django_tasks django_tasks_db django_stubs_ext PIL environ factory csp"
+for name in OPTIONAL.split():
     sys.modules[name] = None  # as if it were not installed
 import django
 from django.conf import settings
