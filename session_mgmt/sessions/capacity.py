@@ -34,7 +34,7 @@ from django.db import OperationalError, connections, transaction
 from django.db.models import Case, Value, When
 from django.utils import timezone
 
-from session_mgmt.db.lock_timeout import is_lock_failure
+from session_mgmt.db.errors import Fault, classify
 from session_mgmt.db.unit_of_work import run_in_transaction
 from session_mgmt.exceptions import SessionCapacityError
 from session_mgmt.models import CapacityStripe, GenerationSession
@@ -112,7 +112,7 @@ def _count_if_idle(max_sessions: int, using: str) -> None:
             free = max_sessions - GenerationSession.objects.using(using).count()
             _share(max(0, free), max_sessions, timezone.now(), using)
     except OperationalError as error:
-        if not is_lock_failure(error):
+        if classify(error) is not Fault.TRANSIENT:
             raise
 
 
