@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from session_mgmt import GenerationRequest, GenerationStatus, SessionLockError, signals
-from session_mgmt.models import CapacityStripe, GenerationSession, Scene
+from session_mgmt.models import CapacityStripe, GenerationSession, Job, Scene
 from session_mgmt.sessions import SessionManager, capacity, session_manager
 from session_mgmt.sessions.removal import remove_oldest
 from tests.concurrency.work import (
@@ -254,3 +254,40 @@ def test_a_stale_count_makes_nobody_wait_for_a_creation_that_is_not_committed(mo
         with connection.cursor() as cursor:
             cursor.execute("RESET lock_timeout")
     assert GenerationSession.objects.count() == 3
+
+
+@ON_POSTGRES
+@pytest.mark.parametrize("by_django", [True, False])
+def test_a_job_that_somebody_has_locked_keeps_its_session_and_no_other(by_django, monkeypatch):
+    if not by_django:
+        monkeypatch.setattr(signals.session_removed, "receivers", [])
+        monkeypatch.setattr(signals.session_removed, "sender_receivers_cache", {})
+    old = timezone.now() - timedelta(days=2)
+    sessions = GenerationSession.objects.bulk_create(
+        GenerationSession(request_data=REQUEST, created_at=old) for _ in range(5)
+    )
+    job, _ = Job.objects.create_if_not_exists("t", "1", session=sessions[2])
+    locked, done = threading.Event(), threading.Event()
+
+    def hold():
+        with transaction.atomic():
+            Job.objects.select_for_update().get(pk=job.pk)
+            locked.set()
+            assert done.wait(60)
+        connection.close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        assert locked.wait(30)
+        assert session_manager.cleanup_expired_sessions() == 4
+        assert list(GenerationSession.objects.values_list("pk", flat=True)) == [sessions[2].pk]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT current_setting('lock_timeout'), current_setting('statement_timeout')"
+            )
+            assert cursor.fetchone() == ("0", "0")
+    finally:
+        done.set()
+        thread.join()
+    assert session_manager.cleanup_expired_sessions() == 1

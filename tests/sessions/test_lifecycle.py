@@ -72,6 +72,14 @@ class TestBackground:
         assert manager.cleanup_interval == 3600
         assert manager.max_sessions is None
 
+    def test_it_ends_when_the_site_wants_none_any_more(self, transactional_db, settings):
+        settings.SESSION_MGMT = {"CLEANUP_INTERVAL": 0.05}
+        site = SiteSessionManager()
+        site.create_session(REQUEST)
+        assert site.cleanup_active
+        settings.SESSION_MGMT = {}
+        wait_until(lambda: not site.cleanup_active)
+
     def test_no_manager_of_a_site_has_one_unless_it_is_asked_to(self, transactional_db, settings):
         site = SiteSessionManager()
         site.create_session(REQUEST)
