@@ -5,11 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Final
 
-from django.db import DEFAULT_DB_ALIAS, connections
-
 from session_mgmt.conf import get_settings
 from session_mgmt.exceptions import InvalidInputError
-from session_mgmt.management.loop import seconds
+from session_mgmt.management.options import add_database, add_interval
 from session_mgmt.sessions.arguments import checked_hours
 from session_mgmt.sessions.capacity import excess
 from session_mgmt.sessions.cleanup import DEFAULT_BATCH_SIZE, count_removable
@@ -62,18 +60,8 @@ def add_to(parser: CommandParser) -> None:
         help="sessions in a transaction, at most (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on one line")
-    parser.add_argument(
-        "--interval",
-        type=seconds,
-        metavar="SECONDS",
-        help="keep running, with a pass every SECONDS; stops on SIGTERM and Ctrl-C",
-    )
-    parser.add_argument(
-        "--database",
-        default=DEFAULT_DB_ALIAS,
-        choices=tuple(connections),
-        help="alias (default: %(default)s)",
-    )
+    add_interval(parser)
+    add_database(parser)
 
 
 def rules(options: dict[str, object]) -> list[Rule]:

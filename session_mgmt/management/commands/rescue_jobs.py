@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.core.management.base import BaseCommand
-from django.db import DEFAULT_DB_ALIAS
 
 from session_mgmt.jobs import rescue_jobs
-from session_mgmt.management.loop import NO_DATABASE, repeat, seconds
+from session_mgmt.management.loop import NO_DATABASE, repeat
+from session_mgmt.management.options import add_database, add_interval
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -25,15 +25,8 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--interval",
-            type=seconds,
-            metavar="SECONDS",
-            help="keep running, with a pass every SECONDS; stops on SIGTERM and Ctrl-C",
-        )
-        parser.add_argument(
-            "--database", default=DEFAULT_DB_ALIAS, help="alias (default: %(default)s)"
-        )
+        add_interval(parser)
+        add_database(parser)
 
     def handle(self, *, interval: float | None, database: str, **options: object) -> None:
         if interval is None:

@@ -7,11 +7,11 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseError
 
 from session_mgmt.conf import get_settings
 from session_mgmt.management.loop import NO_DATABASE, away
+from session_mgmt.management.options import add_database
 from session_mgmt.sessions.stats import health_status
 
 if TYPE_CHECKING:
@@ -35,12 +35,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object on one line")
-        parser.add_argument(
-            "--database",
-            default=DEFAULT_DB_ALIAS,
-            choices=tuple(connections),
-            help="alias (default: %(default)s)",
-        )
+        add_database(parser)
 
     def handle(self, *, database: str, **options: object) -> None:
         settings = get_settings()

@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseError
 
 from session_mgmt.conf import get_settings
 from session_mgmt.management.loop import NO_DATABASE, away, repeat, seconds
+from session_mgmt.management.options import add_database
 from session_mgmt.sessions.stats import performance_stats
 
 if TYPE_CHECKING:
@@ -42,12 +42,7 @@ class Command(BaseCommand):
             metavar="SECONDS",
             help="again every SECONDS (default: %(const)s) until SIGTERM or Ctrl-C; exits with 0",
         )
-        parser.add_argument(
-            "--database",
-            default=DEFAULT_DB_ALIAS,
-            choices=tuple(connections),
-            help="alias (default: %(default)s)",
-        )
+        add_database(parser)
 
     def handle(self, *, watch: float | None, database: str, **options: object) -> None:
         show = partial(self._show, database, as_json=(as_json := bool(options["json"])))
