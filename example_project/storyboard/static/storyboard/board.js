@@ -17,7 +17,7 @@ function showProgress({ progress }) {
   document.querySelector("#board .step").textContent = progress.description;
 }
 
-async function showNews(finished) {
+async function showNews() {
   const response = await fetch(location.href, { credentials: "same-origin" });
   if (!response.ok) throw new Error(response.statusText);
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
@@ -28,6 +28,8 @@ async function showNews(finished) {
   list.append(...arrived);
   board().querySelector(".status").replaceWith(fresh.querySelector(".status"));
   board().dataset.lastEvent = fresh.dataset.lastEvent;
+  // The page can be newer than the snapshot that asked for it: what it says is what is announced.
+  const finished = !board().querySelector("progress");
   const news = document.getElementById("news");
   if (finished) news.textContent = board().querySelector(".badge").textContent;
   else if (arrived.length) news.textContent = `${list.children.length} scenes`;
@@ -39,7 +41,7 @@ async function follow() {
     if (response.status === 404) return;
     if (!response.ok) throw new Error(response.statusText);
     const snapshot = await response.json();
-    if (String(snapshot.last_event) !== board().dataset.lastEvent) await showNews(snapshot.finished);
+    if (String(snapshot.last_event) !== board().dataset.lastEvent) await showNews();
     if (snapshot.finished) return;
     showProgress(snapshot);
     pause = PAUSE;
