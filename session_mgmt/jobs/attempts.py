@@ -27,7 +27,7 @@ from session_mgmt.validation import checked_json, cleaned_report
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from session_mgmt.models.job import JobQuerySet
+    from session_mgmt.models.job_queries import JobQuerySet
 
 __all__ = ["abandon_attempt", "begin_attempt", "complete_attempt", "fail_attempt"]
 

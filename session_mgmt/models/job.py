@@ -2,118 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Self
-
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Coalesce, Now
-from django.db.models.lookups import GreaterThan
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from session_mgmt.conf import get_settings
-from session_mgmt.db.returning import update_returning
 from session_mgmt.models import job_creation
-from session_mgmt.models.base import BaseModel, BaseQuerySet
+from session_mgmt.models.base import BaseModel
 from session_mgmt.models.fields import StatusField
+from session_mgmt.models.job_queries import JobQuerySet
 from session_mgmt.models.session import GenerationSession
-from session_mgmt.states import ACTIVE_JOB_STATUSES, JobStatus
+from session_mgmt.states import JobStatus
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["Job", "JobQuerySet"]
-
-
-class JobQuerySet(BaseQuerySet["Job"]):
-    """Find jobs, create them once, and hand them to one attempt at a time.
-
-    Leases are measured by the database's clock alone, so that workers on machines whose clocks
-    differ agree on them.
-    """
-
-    def create_if_not_exists(
-        self,
-        job_type: str,
-        target_id: str,
-        parameters: dict[str, object] | str | None = None,
-        check_statuses: Iterable[str] | None = ACTIVE_JOB_STATUSES,
-        session: GenerationSession | None = None,
-        *,
-        max_retries: int | None = None,
-    ) -> tuple[Job, bool]:
-        """Create the target's next run unless it has one whose status is in `check_statuses`.
-
-        Any number of concurrent calls, from threads and processes, at any isolation level, create
-        one job, and all of them return it (see `session_mgmt.models.job_creation` for why).
-        Inside a transaction of the caller the job that is returned stays locked until its end.
-        Once the new job has committed it is dispatched.
-
-        Args:
-            job_type: the name of a handler, at most 100 characters.
-            target_id: what the job works on, at most 200 characters.
-            parameters: a JSON object, as a dict or as text.
-            check_statuses: statuses that count as "exists"; None means any status.
-            session: whose work this is.
-            max_retries: how many attempts may follow the first; None leaves it to the handler.
-
-        Returns:
-            The job, and whether this call created it.
-
-        Raises:
-            InvalidInputError: an argument is refused; nothing is written.
-            OperationalError: with SQLSTATE 40001, inside a transaction of the caller at REPEATABLE
-                READ or SERIALIZABLE that lost a race; run that transaction again.
-        """
-        self._for_write = True
-        return job_creation.create_once(
-            self.model,
-            self.db,
-            job_creation.JobDraft(job_type, target_id, parameters, session, max_retries),
-            check_statuses,
-        )
-
-    def claim(self, job_id: int) -> Job | None:
-        """Give a due pending job to the caller as its next attempt, or return None; one UPDATE."""
-        claimed = update_returning(
-            self.filter(pk=job_id).due(),
-            status=JobStatus.RUNNING,
-            attempt=F("attempt") + 1,
-            lease_expires_at=Now() + get_settings().LEASE,
-            started_at=Coalesce("started_at", Now()),
-            updated_at=Now(),
-        )
-        return claimed[0] if claimed else None
-
-    def due(self) -> Self:
-        """Keep the pending jobs that may start now."""
-        return self.filter(
-            Q(run_after__isnull=True) | Q(run_after__lte=Now()), status=JobStatus.PENDING
-        )
-
-    def early(self) -> Self:
-        """Keep the pending jobs that may not start yet."""
-        return self.filter(run_after__gt=Now(), status=JobStatus.PENDING)
-
-    def owned_by(self, job: Job) -> Self:
-        """Keep the job's row only while the attempt that `job` was claimed for owns it."""
-        return self.filter(pk=job.pk, attempt=job.attempt, status=JobStatus.RUNNING)
-
-    def abandoned(self) -> Self:
-        """Keep the running jobs whose lease ran out."""
-        return self.filter(status=JobStatus.RUNNING, lease_expires_at__lt=Now())
-
-    def undelivered(self) -> Self:
-        """Keep the due jobs that nobody was told of, or that nobody came for in a long while.
-
-        The while is `REDISPATCH_AFTER` at first and doubles with each message: a job that only
-        waits behind many others must not fill the queue with copies of itself.
-        """
-        first_wait: timedelta = get_settings().REDISPATCH_AFTER
-        waited = GreaterThan(Now() - F("dispatched_at"), F("dispatched_at") - F("updated_at"))
-        return self.due().filter(
-            Q(dispatched_at__isnull=True) | (Q(dispatched_at__lt=Now() - first_wait) & Q(waited))
-        )
+__all__ = ["Job"]
 
 
 class Job(BaseModel):
