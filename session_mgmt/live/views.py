@@ -14,8 +14,7 @@ from session_mgmt.live.permissions import visible_session
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from django.db import transaction
-from django.http import HttpRequest
+    from django.http import HttpRequest
 
 __all__ = ["snapshot"]
 

@@ -5,6 +5,7 @@ from session_mgmt.models.capacity_stripe import CapacityStripe
 from session_mgmt.models.commit_token import CommitToken
 from session_mgmt.models.event import SessionEvent
 from session_mgmt.models.job import Job
+from session_mgmt.models.job_step import JobStep
 from session_mgmt.models.progress import Progress
 from session_mgmt.models.scene import Scene
 from session_mgmt.models.session import GenerationSession
@@ -16,6 +17,7 @@ __all__ = [
     "CommitToken",
     "GenerationSession",
     "Job",
+    "JobStep",
     "Progress",
     "Scene",
     "SessionEvent",

@@ -29,11 +29,14 @@ class Job(BaseModel):
         progress: 0 to 1.
         current_step: what is being done, for a person to read.
         attempt: how often the job has been claimed; the fence of every write of an attempt.
+        given_back: how many attempts ended only because their worker stopped; they are not counted
+            against `max_retries`.
         max_retries: how many attempts may follow the first; null leaves it to the handler.
         lease_expires_at: when the running attempt loses the job unless it renews its lease.
         run_after: not to be started before; null means at once.
         dispatched_at: when the engine was last told about it; null when it must be told.
         updated_at: when its status, progress or lease changed; telling the engine is no change.
+        cancel_requested_at: when somebody asked the running attempt to stop.
         priority: -100 to 100, larger is sooner, as far as the engine minds it.
         result: what the handler returned.
         error_message: how the last attempt failed.
@@ -59,10 +62,12 @@ class Job(BaseModel):
     progress = models.FloatField(_("progress"), default=0.0)
     current_step = models.TextField(_("current step"), blank=True, default="")
     attempt = models.PositiveIntegerField(_("attempt"), default=0)
+    given_back = models.PositiveIntegerField(_("given back"), default=0)
     max_retries = models.PositiveIntegerField(_("retries"), null=True, blank=True)
     lease_expires_at = models.DateTimeField(_("lease expires"), null=True, blank=True)
     run_after = models.DateTimeField(_("run after"), null=True, blank=True)
     dispatched_at = models.DateTimeField(_("dispatched"), null=True, blank=True)
+    cancel_requested_at = models.DateTimeField(_("cancel requested"), null=True, blank=True)
     priority = models.SmallIntegerField(_("priority"), default=0)
     result = models.JSONField(_("result"), null=True, blank=True)
     error_message = models.TextField(_("error"), blank=True, default="")

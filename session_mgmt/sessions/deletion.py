@@ -8,7 +8,7 @@ from django.db import connections
 from django.db.models.deletion import Collector
 from django.db.models.signals import post_delete, pre_delete
 
-from session_mgmt.models import GenerationSession, Job, Progress, Scene, SessionEvent
+from session_mgmt.models import GenerationSession, Job, JobStep, Progress, Scene, SessionEvent
 from session_mgmt.signals import session_expired, session_removed
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ def is_listened_to() -> bool:
 def is_plain_deletion(using: str) -> bool:
     """Tell whether nobody but the database need know what is deleted.
 
-    On PostgreSQL the foreign keys of this app cascade (migration 0003). A model of the project that
+    On PostgreSQL the foreign keys of this app cascade (migrations 0003 and 0004). A model of the project that
     refers to a session, or to what belongs to it, and a receiver of signals, need Django.
     """
     if connections[using].vendor != "postgresql" or is_listened_to():
         return False
-    own = {GenerationSession, Job, Progress, Scene, SessionEvent}
+    own = {GenerationSession, Job, JobStep, Progress, Scene, SessionEvent}
     others = {
         field.related_model
         for model in own

@@ -20,35 +20,39 @@ def test_no_change_of_a_model_lacks_its_migration():
 
 @pytest.mark.django_db(transaction=True)
 def test_the_tables_can_be_taken_away_and_brought_back():
-    assert len(tables()) == 7
+    assert len(tables()) == 8
     call_command("migrate", "session_mgmt", "zero", verbosity=0)
     try:
         assert tables() == []
     finally:
         call_command("migrate", "session_mgmt", verbosity=0)
-    assert len(tables()) == 7
+    assert len(tables()) == 8
 
 
-def actions_of_foreign_keys_to_sessions():
+def actions_of_foreign_keys_to(table):
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT confdeltype FROM pg_constraint WHERE contype = 'f' AND condeferred"
-            " AND confrelid = 'session_mgmt_generationsession'::regclass"
+            " AND confrelid = %s::regclass",
+            [f"session_mgmt_{table}"],
         )
         return [action for (action,) in cursor.fetchall()]
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite keeps Django's own")
+@pytest.mark.parametrize(
+    ("table", "children", "before"), [("generationsession", 4, "0002"), ("job", 1, "0004")]
+)
 @pytest.mark.django_db(transaction=True)
-def test_foreign_keys_to_sessions_cascade_and_the_migration_can_be_undone():
+def test_foreign_keys_cascade_and_the_migration_can_be_undone(table, children, before):
     cascade, nothing = "c", "a"
-    assert actions_of_foreign_keys_to_sessions() == [cascade] * 4
-    call_command("migrate", "session_mgmt", "0002", verbosity=0)
+    assert actions_of_foreign_keys_to(table) == [cascade] * children
+    call_command("migrate", "session_mgmt", before, verbosity=0)
     try:
-        assert actions_of_foreign_keys_to_sessions() == [nothing] * 4
+        assert actions_of_foreign_keys_to(table) == [nothing] * children
     finally:
         call_command("migrate", "session_mgmt", verbosity=0)
-    assert actions_of_foreign_keys_to_sessions() == [cascade] * 4
+    assert actions_of_foreign_keys_to(table) == [cascade] * children
 
 
 @pytest.mark.django_db
