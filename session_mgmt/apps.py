@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from django.apps import AppConfig
 from django.core.checks import Tags, register
 from django.utils.module_loading import autodiscover_modules
@@ -26,8 +28,9 @@ class SessionMgmtConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register checks, import `job_handlers` of every installed app, connect dispatch."""
+        """Register checks, import the engine and every app's `job_handlers`, connect dispatch."""
         from session_mgmt.jobs import dispatch
+        from session_mgmt.jobs.engines import get_engine
 
         register(check_settings, self.label)
         register(check_sqlite)
@@ -36,3 +39,5 @@ class SessionMgmtConfig(AppConfig):
         register(check_middleware)
         dispatch.connect()
         autodiscover_modules("job_handlers")
+        with suppress(Exception):  # what is wrong with it a check tells, and the first job
+            get_engine()  # a worker of Celery knows the tasks that are imported by now

@@ -6,16 +6,30 @@ Durations may be given as timedeltas or as seconds.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from difflib import get_close_matches
 from functools import cache
-from math import inf
 from typing import Annotated, Final, get_type_hints
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
+from django.views.debug import SafeExceptionReporterFilter
 
+from session_mgmt.converters import (
+    CAPACITY_POLICIES,
+    dotted_path,
+    duration,
+    factor,
+    no_or_positive,
+    no_or_positive_duration,
+    policy,
+    positive,
+    positive_duration,
+    switch,
+    whole,
+)
 from session_mgmt.exceptions import ConfigurationError
 
 __all__ = [
@@ -26,73 +40,14 @@ __all__ = [
     "configuration_problems",
     "get_settings",
     "middleware",
+    "secrets",
 ]
 
 SETTING: Final = "SESSION_MGMT"
-CAPACITY_POLICIES: Final = ("evict", "reject")
-
-
-def _duration(value: object) -> timedelta:
-    return _at_least(timedelta(0), value, "0 or more")
-
-
-def _positive_duration(value: object) -> timedelta:
-    return _at_least(timedelta.resolution, value, "more than 0")
-
-
-def _at_least(least: timedelta, value: object, wanted: str) -> timedelta:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            value = timedelta(seconds=value)
-        except (OverflowError, ValueError) as error:
-            raise ConfigurationError(f"must be a duration: {error}") from None
-    if not isinstance(value, timedelta) or value < least:
-        raise ConfigurationError(f"must be a timedelta or seconds, {wanted}, not {value!r}")
-    return value
-
-
-def _no_or_positive_duration(value: object) -> timedelta | None:
-    return None if value is None else _positive_duration(value)
-
-
-def _policy(value: object) -> str:
-    if value not in CAPACITY_POLICIES:
-        raise ConfigurationError(f"must be 'evict' or 'reject', not {value!r}")
-    return str(value)
-
-
-def _no_or_positive(value: object) -> int | None:
-    return None if value is None else _positive(value)
-
-
-def _whole(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigurationError(f"must be a whole number, 0 or more, not {value!r}")
-    return value
-
-
-def _positive(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigurationError(f"must be a positive whole number, not {value!r}")
-    return value
-
-
-def _factor(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value < inf:
-        raise ConfigurationError(f"must be a number, 1 or more, not {value!r}")
-    return value
-
-
-def _switch(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"must be True or False, not {value!r}")
-    return value
-
-
-def _dotted_path(value: object) -> str:
-    if not isinstance(value, str) or "." not in value:
-        raise ConfigurationError(f"must be a dotted path, not {value!r}")
-    return value
+_SECRET: Final = re.compile(
+    r"SECRET|PASSW|TOKEN|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIAL", re.I
+)
+_SHORTEST_SECRET: Final = 6
 
 
 def _aliases(value: object) -> tuple[str, ...] | None:
@@ -125,6 +80,8 @@ class AppSettings:
         JOB_ENGINE: dotted path of the class that delivers jobs to workers.
         LEASE: an attempt that gives no sign of life for this long has lost its job.
         REDISPATCH_AFTER: a job that nobody started for this long is dispatched again.
+        RESCUE_ON_READ: who follows a session sends jobs again that nobody came for, at most this
+            often in a process; None leaves that to the command `rescue_jobs`.
         JOB_RETRY_DELAY: wait before a job's second attempt; it doubles with each further one.
         JOB_RETRY_MAX_DELAY: the longest such wait.
         RETRY_MAX_RETRIES: how often work is repeated after a transient database error.
@@ -143,34 +100,35 @@ class AppSettings:
         MAX_JSON_DEPTH: how deep lists and objects may nest in a JSON value.
     """
 
-    MAX_SESSIONS: Annotated[int | None, _no_or_positive] = None
-    CAPACITY_POLICY: Annotated[str, _policy] = "evict"
-    CLEANUP_INTERVAL: Annotated[timedelta | None, _no_or_positive_duration] = None
-    MAX_AGE: Annotated[timedelta, _positive_duration] = timedelta(hours=24)
-    COMPLETED_MAX_AGE: Annotated[timedelta, _positive_duration] = timedelta(hours=6)
-    FAILED_MAX_AGE: Annotated[timedelta, _positive_duration] = timedelta(hours=1)
-    COMMIT_TOKEN_MAX_AGE: Annotated[timedelta, _positive_duration] = timedelta(days=7)
-    STUCK_AFTER: Annotated[timedelta, _positive_duration] = timedelta(minutes=30)
-    TOUCH_INTERVAL: Annotated[timedelta, _positive_duration] = timedelta(minutes=1)
-    JOB_ENGINE: Annotated[str, _dotted_path] = "session_mgmt.jobs.tasks.TasksEngine"
-    LEASE: Annotated[timedelta, _positive_duration] = timedelta(minutes=1)
-    REDISPATCH_AFTER: Annotated[timedelta, _positive_duration] = timedelta(minutes=1)
-    JOB_RETRY_DELAY: Annotated[timedelta, _positive_duration] = timedelta(seconds=5)
-    JOB_RETRY_MAX_DELAY: Annotated[timedelta, _positive_duration] = timedelta(minutes=10)
-    RETRY_MAX_RETRIES: Annotated[int, _whole] = 3
-    RETRY_INITIAL_DELAY: Annotated[timedelta, _duration] = timedelta(seconds=0.5)
-    RETRY_MAX_DELAY: Annotated[timedelta, _duration] = timedelta(seconds=5)
-    RETRY_MULTIPLIER: Annotated[float, _factor] = 2.0
-    RETRY_BUDGET: Annotated[timedelta, _positive_duration] = timedelta(seconds=30)
-    FLUSH_INTERVAL: Annotated[timedelta, _duration] = timedelta(milliseconds=250)
+    MAX_SESSIONS: Annotated[int | None, no_or_positive] = None
+    CAPACITY_POLICY: Annotated[str, policy] = "evict"
+    CLEANUP_INTERVAL: Annotated[timedelta | None, no_or_positive_duration] = None
+    MAX_AGE: Annotated[timedelta, positive_duration] = timedelta(hours=24)
+    COMPLETED_MAX_AGE: Annotated[timedelta, positive_duration] = timedelta(hours=6)
+    FAILED_MAX_AGE: Annotated[timedelta, positive_duration] = timedelta(hours=1)
+    COMMIT_TOKEN_MAX_AGE: Annotated[timedelta, positive_duration] = timedelta(days=7)
+    STUCK_AFTER: Annotated[timedelta, positive_duration] = timedelta(minutes=30)
+    TOUCH_INTERVAL: Annotated[timedelta, positive_duration] = timedelta(minutes=1)
+    JOB_ENGINE: Annotated[str, dotted_path] = "session_mgmt.jobs.tasks.TasksEngine"
+    LEASE: Annotated[timedelta, positive_duration] = timedelta(minutes=1)
+    REDISPATCH_AFTER: Annotated[timedelta, positive_duration] = timedelta(minutes=1)
+    RESCUE_ON_READ: Annotated[timedelta | None, no_or_positive_duration] = timedelta(seconds=10)
+    JOB_RETRY_DELAY: Annotated[timedelta, positive_duration] = timedelta(seconds=5)
+    JOB_RETRY_MAX_DELAY: Annotated[timedelta, positive_duration] = timedelta(minutes=10)
+    RETRY_MAX_RETRIES: Annotated[int, whole] = 3
+    RETRY_INITIAL_DELAY: Annotated[timedelta, duration] = timedelta(seconds=0.5)
+    RETRY_MAX_DELAY: Annotated[timedelta, duration] = timedelta(seconds=5)
+    RETRY_MULTIPLIER: Annotated[float, factor] = 2.0
+    RETRY_BUDGET: Annotated[timedelta, positive_duration] = timedelta(seconds=30)
+    FLUSH_INTERVAL: Annotated[timedelta, duration] = timedelta(milliseconds=250)
     ATOMIC_ALIASES: Annotated[tuple[str, ...] | None, _aliases] = None
-    ATOMIC_SAFE_METHODS: Annotated[bool, _switch] = True
-    ROLLBACK_ON_4XX: Annotated[bool, _switch] = False
-    MAX_TEXT_LENGTH: Annotated[int, _positive] = 100_000
-    MAX_DESCRIPTION_LENGTH: Annotated[int, _positive] = 2_000
-    MAX_SCENES: Annotated[int, _positive] = 100
-    MAX_JSON_BYTES: Annotated[int, _positive] = 1_000_000
-    MAX_JSON_DEPTH: Annotated[int, _positive] = 100
+    ATOMIC_SAFE_METHODS: Annotated[bool, switch] = True
+    ROLLBACK_ON_4XX: Annotated[bool, switch] = False
+    MAX_TEXT_LENGTH: Annotated[int, positive] = 100_000
+    MAX_DESCRIPTION_LENGTH: Annotated[int, positive] = 2_000
+    MAX_SCENES: Annotated[int, positive] = 100
+    MAX_JSON_BYTES: Annotated[int, positive] = 1_000_000
+    MAX_JSON_DEPTH: Annotated[int, positive] = 100
 
 
 _CONVERTERS: Final[dict[str, Callable[[object], object]]] = {
@@ -223,6 +181,37 @@ def get_settings() -> AppSettings:
 def auth_user_model() -> str:
     """Return the label of the project's user model."""
     return django_settings.AUTH_USER_MODEL
+
+
+def secrets() -> list[str]:
+    """Return the passwords, keys and tokens in the project's settings, the longest first.
+
+    A setting is one by its name; a text of less than six characters would hide ordinary words.
+    """
+    found: set[str] = set()
+    waiting = [*_AllSettings().collected()]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend((str(key), inner) for key, inner in value.items())
+        elif isinstance(value, list | tuple):
+            waiting.extend((name, inner) for inner in value)
+        elif isinstance(value, str) and len(value) >= _SHORTEST_SECRET and _SECRET.search(name):
+            found.add(value)
+    return sorted(found, key=len, reverse=True)
+
+
+class _AllSettings(SafeExceptionReporterFilter):
+    """Read every setting as Django does for its error pages: reading old ones does not warn."""
+
+    def collected(self) -> list[tuple[str, object]]:
+        self._found: list[tuple[str, object]] = []
+        self.get_safe_settings()
+        return self._found
+
+    def cleanse_setting(self, key: object, value: object) -> object:
+        self._found.append((str(key), value))
+        return value
 
 
 def middleware() -> list[str]:

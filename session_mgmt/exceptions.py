@@ -11,14 +11,17 @@ __all__ = [
     "CommitOutcomeUnknownError",
     "ConfigurationError",
     "FlushError",
+    "GiveUp",
     "IdempotencyConflictError",
     "InvalidInputError",
     "InvalidTransitionError",
+    "JobCancelledError",
     "LeaseLostError",
     "SessionCapacityError",
     "SessionLockError",
     "SessionManagerError",
     "SessionNotFoundError",
+    "WorkerStoppingError",
     "named",
     "shown",
 ]
@@ -179,6 +182,34 @@ class LeaseLostError(SessionManagerError):
         )
         self.job_id = job_id
         self.attempt = attempt
+
+
+class JobCancelledError(SessionManagerError):
+    """Somebody cancelled the job: stop, whatever this attempt writes is refused.
+
+    Attributes:
+        job_id: the job.
+    """
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(f"Job {job_id} was cancelled")
+        self.job_id = job_id
+
+
+class WorkerStoppingError(SessionManagerError):
+    """The worker is about to end: stop, another one goes on; the attempt does not count.
+
+    Attributes:
+        job_id: the job.
+    """
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(f"Job {job_id} is given back, because its worker was told to stop")
+        self.job_id = job_id
+
+
+class GiveUp(SessionManagerError):  # noqa: N818 # raised by handlers on purpose: an order, no error
+    """Raise it in a handler when trying again is of no use: the job fails for good."""
 
 
 class BufferFullError(SessionManagerError):

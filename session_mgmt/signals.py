@@ -4,8 +4,8 @@ Session signals carry `session_id` (str); `status_changed` also carries `status`
 `progress_updated` carries `progress` (ProgressUpdate), `scene_added` carries `scene_number`;
 `session_removed` and `session_expired`, which comes before it when clean-up removes a session for
 its age, carry `session`, the row as it was.
-`job_pending` tells of a job that waits to be started, a new one or one that is to be tried again;
-it carries `job_id` (int), `job_type` and `alias`, its database. The sender is the model class.
+`jobs_pending` tells of jobs that wait to be started, new ones or one that is to be tried again; it
+carries `jobs`, a list of rows of one database. The sender is the model class.
 Receivers run under `send_robust`: an error in one is logged and changes nothing.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "announce",
-    "job_pending",
+    "jobs_pending",
     "progress_updated",
     "scene_added",
     "session_cancelled",
@@ -46,7 +46,7 @@ session_failed = Signal()
 session_cancelled = Signal()
 session_expired = Signal()
 session_removed = Signal()
-job_pending = Signal()
+jobs_pending = Signal()
 
 
 def announce(signal: Signal, sender: type[Model], using: str, **values: object) -> None:

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from session_mgmt.conf import get_settings
 from session_mgmt.exceptions import InvalidInputError, shown
+from session_mgmt.redaction import redacted
 from session_mgmt.states import GenerationStatus
 
 __all__ = [
@@ -123,7 +124,10 @@ def parsed_object(field: str, value: dict[str, object] | str | None) -> dict[str
 
 
 def cleaned_report(value: str) -> str:
-    """Return a text that can be stored whatever it held: a failing job must be able to fail."""
+    """Return a text that can be stored whatever it held: a failing job must be able to fail.
+
+    Secrets are taken out (see `redaction`), and what is too long is cut.
+    """
     limit = get_settings().MAX_DESCRIPTION_LENGTH
-    cleaned = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+    cleaned = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", redacted(value[: 10 * limit]))
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"

@@ -7,20 +7,23 @@ PostgreSQL and SQLite 3.35 and later both know RETURNING.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections, models
 from django.db.models.sql.subqueries import UpdateQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models.expressions import Col
 
-__all__ = ["execute_returning", "update_returning"]
+__all__ = ["columns_of", "execute_returning", "instances", "update_returning"]
 
 M = TypeVar("M", bound=models.Model)
+
+_SHAPES: Final = "_session_mgmt_shapes"
 
 
 def update_returning(rows: models.QuerySet[M], **values: Any) -> list[M]:  # Any: as QuerySet.update
@@ -58,36 +61,64 @@ def execute_returning(
         sql: an INSERT, UPDATE or DELETE with placeholders.
         params: values in the form that the driver takes.
     """
-    connection = connections[using]
-    fields = model._meta.concrete_fields
-    table = connection.ops.quote_name(model._meta.db_table)
-    columns = ", ".join(
-        f"{table}.{connection.ops.quote_name(column)}"
-        for field in fields
-        if (column := field.column)
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(f"{sql} RETURNING {columns}", params)
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"{sql} RETURNING {columns_of(model, using)}", params)
         rows = cursor.fetchall()
-    names = [field.attname for field in fields]
-    return [model.from_db(using, names, values) for values in _converted(connection, fields, rows)]
+    return instances(model, using, rows)
 
 
-def _converted(
-    connection: BaseDatabaseWrapper,
-    fields: Iterable[models.Field[Any, Any]],  # Any: as django-stubs declares fields
-    rows: list[tuple[object, ...]],
-) -> Iterable[list[object]]:
-    steps = [
-        (position, convert, column)
-        for position, column in enumerate(f.get_col(f.model._meta.db_table) for f in fields)
-        for convert in (
-            *connection.ops.get_db_converters(column),
-            *column.get_db_converters(connection),
-        )
-    ]
+def columns_of(model: type[models.Model], using: str) -> str:
+    """Return the names of all columns, in the order in which `instances` wants the values."""
+    return _shape(model, using).columns
+
+
+def instances(
+    model: type[M],
+    using: str,
+    rows: Iterable[Sequence[Any]],  # Any: what drivers give
+) -> list[M]:
+    """Return the model's instances that rows of `columns_of` stand for."""
+    shape = _shape(model, using)
+    connection = connections[using]
+    found = []
     for row in rows:
         values = list(row)
-        for position, convert, column in steps:
+        for position, convert, column in shape.conversions:
             values[position] = convert(values[position], column, connection)
-        yield values
+        found.append(model.from_db(using, shape.names, values))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How the rows of a model look on one kind of database."""
+
+    columns: str
+    names: list[str]
+    conversions: list[tuple[int, Callable[..., object], Col]]
+
+
+def _shape(model: type[models.Model], using: str) -> _Shape:
+    # Working it out takes longer than a small statement, and it is the same every time. It is kept
+    # with the connection, as the conversions are methods that know their connection's time zone.
+    connection = connections[using]
+    shapes: dict[type[models.Model], _Shape] = connection.__dict__.setdefault(_SHAPES, {})
+    if (known := shapes.get(model)) is not None:
+        return known
+    fields = model._meta.concrete_fields
+    quote = connection.ops.quote_name
+    table = quote(model._meta.db_table)
+    expressions = [field.get_col(model._meta.db_table) for field in fields]
+    shape = shapes[model] = _Shape(
+        ", ".join(f"{table}.{quote(str(field.column))}" for field in fields),
+        [field.attname for field in fields],
+        [
+            (position, convert, column)
+            for position, column in enumerate(expressions)
+            for convert in (
+                *connection.ops.get_db_converters(column),
+                *column.get_db_converters(connection),
+            )
+        ],
+    )
+    return shape

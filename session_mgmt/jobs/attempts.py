@@ -2,6 +2,8 @@
 
 Every write that ends an attempt asks whether the attempt still owns the job, in the UPDATE itself.
 Rows are locked in the order job, session, children, everywhere; so two of these cannot deadlock.
+Each of them may be repeated after a COMMIT that was not answered: a row that already is what the
+attempt wants it to be, under the attempt's own number, is its own work.
 """
 
 from __future__ import annotations
@@ -11,17 +13,18 @@ import random
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from session_mgmt.conf import get_settings
 from session_mgmt.db.returning import update_returning
-from session_mgmt.exceptions import LeaseLostError, SessionManagerError
+from session_mgmt.exceptions import LeaseLostError
+from session_mgmt.jobs.following import follow_end, follow_start, follow_wait
 from session_mgmt.jobs.handlers import registered
-from session_mgmt.models import GenerationSession, Job
-from session_mgmt.sessions.transitions import move
-from session_mgmt.signals import announce, job_pending
-from session_mgmt.states import ACTIVE_JOB_STATUSES, GenerationStatus, JobStatus
+from session_mgmt.jobs.persistence import surely
+from session_mgmt.models import Job
+from session_mgmt.signals import announce, jobs_pending
+from session_mgmt.states import JobStatus
 from session_mgmt.validation import checked_json, cleaned_report
 
 if TYPE_CHECKING:
@@ -29,7 +32,14 @@ if TYPE_CHECKING:
 
     from session_mgmt.models.job_queries import JobQuerySet
 
-__all__ = ["abandon_attempt", "begin_attempt", "complete_attempt", "fail_attempt"]
+__all__ = [
+    "abandon_attempt",
+    "begin_attempt",
+    "cancel_attempt",
+    "complete_attempt",
+    "fail_attempt",
+    "give_back",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -37,14 +47,20 @@ logger = logging.getLogger(__name__)
 def begin_attempt(job_id: int, job_types: Iterable[str], using: str) -> Job | None:
     """Claim a job for a new attempt, None if it is not there to be had.
 
-    A message that came before the job is due is spent, which happens where a worker's clock is
-    ahead of the database's; the job is noted as undelivered, so that a rescue sends another.
+    A job whose session was cancelled meanwhile is cancelled instead. A message that came before the
+    job is due is spent, which happens where a worker's clock is ahead of the database's; the job is
+    noted as undelivered, so that a rescue sends another.
     """
-    with transaction.atomic(using=using):
-        jobs = Job.objects.using(using).filter(job_type__in=list(job_types))
-        job = jobs.claim(job_id)
-        if job is not None:
-            _move_session(job, GenerationStatus.PROCESSING)
+    known = list(job_types)
+
+    def claim() -> Job | None:
+        job = Job.objects.using(using).filter(job_type__in=known).claim(job_id)
+        if job is None or follow_start(job):
+            return job
+        _end(job, _owned(job), JobStatus.CANCELLED)
+        return None
+
+    job = surely(claim, using)
     if job is None:
         Job.objects.using(using).filter(pk=job_id).early().update(dispatched_at=None)
     return job
@@ -58,103 +74,134 @@ def complete_attempt(job: Job, result: object) -> None:
         InvalidInputError: the result is not JSON; nothing is written.
     """
     checked = checked_json("result", result)
-    with transaction.atomic(using=job._state.db):
-        values = {"status": JobStatus.COMPLETED, "result": checked, "progress": 1.0}
-        _end(job, _owned(job), **values, error_message="")
-        if not _others_go_on(job):
-            _move_session(job, GenerationStatus.COMPLETED)
+
+    def complete() -> None:
+        values = {"result": checked, "progress": 1.0, "error_message": ""}
+        if _end(job, _owned(job), JobStatus.COMPLETED, **values):
+            follow_end(job)
+
+    surely(complete, _alias(job))
     logger.info("Job %s completed in attempt %s", job.pk, job.attempt)
 
 
-def fail_attempt(job: Job, reason: str) -> None:
+def fail_attempt(job: Job, reason: str, *, for_good: bool = False) -> None:
     """End an attempt that went wrong: the job waits for the next one, or fails for good.
 
     Raises:
         LeaseLostError: the attempt no longer owns it; nothing is written.
     """
-    _retry_or_fail(job, _owned(job), reason)
+    _retry_or_fail(job, _owned(job), reason, for_good=for_good)
 
 
 def abandon_attempt(job: Job) -> bool:
     """End an attempt that gave no sign of life; False if it did, or somebody was faster."""
-    abandoned = _owned(job) & Job.objects.using(job._state.db).abandoned()
+    abandoned = _owned(job) & Job.objects.using(_alias(job)).abandoned()
     try:
-        _retry_or_fail(job, abandoned, f"Attempt {job.attempt} ended without a word")
+        if job.cancel_requested_at is not None:
+            _cancel(job, abandoned)
+        else:
+            _retry_or_fail(job, abandoned, f"Attempt {job.attempt} ended without a word")
     except LeaseLostError:
         return False
     return True
 
 
-def _retry_or_fail(job: Job, rows: JobQuerySet, reason: str) -> None:
+def cancel_attempt(job: Job) -> None:
+    """End an attempt that stopped because somebody cancelled its job.
+
+    Raises:
+        LeaseLostError: the attempt no longer owns it; nothing is written.
+    """
+    _cancel(job, _owned(job))
+
+
+def give_back(job: Job) -> None:
+    """End an attempt whose worker stops: the job is dispatched at once, no attempt is spent.
+
+    Raises:
+        LeaseLostError: the attempt no longer owns it; nothing is written.
+    """
+
+    def release() -> None:
+        _wait(job, _owned(job), given_back=F("given_back") + 1, run_after=None)
+
+    surely(release, _alias(job))
+    logger.info("Job %s was given back by attempt %s", job.pk, job.attempt)
+
+
+def _cancel(job: Job, rows: JobQuerySet) -> None:
+    def cancel() -> None:
+        if _end(job, rows, JobStatus.CANCELLED):
+            follow_end(job)
+
+    surely(cancel, _alias(job))
+    logger.info("Job %s was cancelled in attempt %s", job.pk, job.attempt)
+
+
+def _retry_or_fail(job: Job, rows: JobQuerySet, reason: str, *, for_good: bool = False) -> None:
     message = cleaned_report(reason)
     retries = registered()[job.job_type].max_retries if job.max_retries is None else job.max_retries
-    with transaction.atomic(using=job._state.db):
-        if job.attempt > retries:
-            _end(job, rows, status=JobStatus.FAILED, error_message=message)
-            # The owner of the session reads this; the error's own text may hold secrets.
-            _move_session(
-                job, GenerationStatus.FAILED, f"Job {job.pk} failed in attempt {job.attempt}."
-            )
-            logger.error("Job %s failed for good in attempt %s: %s", job.pk, job.attempt, message)
-            return
-        waiting = update_returning(
-            rows,
-            status=JobStatus.PENDING,
-            run_after=Now() + _backoff(job.attempt),
-            lease_expires_at=None,
-            dispatched_at=None,
-            error_message=message,
-            updated_at=Now(),
-        )
-        if not waiting:
-            raise LeaseLostError(job.pk, job.attempt)
-        _move_session(job, GenerationStatus.PENDING)
-        _announce_pending(job)
-    logger.warning("Job %s will be tried again after attempt %s: %s", job.pk, job.attempt, message)
+    spent = job.attempt - job.given_back
+
+    def fail() -> None:
+        if _end(job, rows, JobStatus.FAILED, error_message=message):
+            # The owner of the session reads this; the error's own text is for who runs the site.
+            follow_end(job, f"Job {job.pk} failed in attempt {job.attempt}.")
+
+    def wait() -> None:
+        _wait(job, rows, run_after=Now() + _backoff(spent), error_message=message)
+
+    if for_good or spent > retries:
+        surely(fail, _alias(job))
+        logger.error("Job %s failed for good in attempt %s: %s", job.pk, job.attempt, message)
+    else:
+        surely(wait, _alias(job))
+        text = "Job %s will be tried again after attempt %s: %s"
+        logger.warning(text, job.pk, job.attempt, message)
 
 
-def _owned(job: Job) -> JobQuerySet:
-    return Job.objects.using(job._state.db).owned_by(job)
+def _wait(job: Job, rows: JobQuerySet, **values: object) -> None:
+    fresh = {"lease_expires_at": None, "dispatched_at": None, "updated_at": Now()}
+    waiting = update_returning(rows.wanted(), status=JobStatus.PENDING, **fresh, **values)
+    if waiting:
+        follow_wait(job)
+        announce(jobs_pending, Job, _alias(job), jobs=waiting)
+    elif rows.update(status=JobStatus.CANCELLED, **_ended()):
+        follow_end(job)
+    else:
+        _require_done(job, JobStatus.PENDING, JobStatus.CANCELLED)
 
 
-def _end(job: Job, rows: JobQuerySet, **values: object) -> None:
-    if not rows.update(finished_at=Now(), lease_expires_at=None, updated_at=Now(), **values):
+def _end(job: Job, rows: JobQuerySet, status: JobStatus, **values: object) -> bool:
+    """End the job; False if this very attempt has done so before."""
+    if rows.update(status=status, **_ended(), **values):
+        return True
+    _require_done(job, status)
+    return False
+
+
+def _ended() -> dict[str, object]:
+    return {"finished_at": Now(), "lease_expires_at": None, "updated_at": Now()}
+
+
+def _require_done(job: Job, *statuses: JobStatus) -> None:
+    rows = Job.objects.using(_alias(job)).filter(pk=job.pk, attempt=job.attempt)
+    if not rows.filter(status__in=statuses).exists():
         raise LeaseLostError(job.pk, job.attempt)
 
 
-def _others_go_on(job: Job) -> bool:
-    """Tell whether the session has another job to wait for; the last of them to end ends it.
-
-    The session's row is locked first: of two jobs that end at the same moment, the second sees
-    that the first has ended.
-    """
-    if job.session_id is None:
-        return False
-    sessions = GenerationSession.objects.using(job._state.db)
-    list(sessions.select_for_update().filter(pk=job.session_id).values_list("pk"))
-    jobs = Job.objects.using(job._state.db).filter(session=job.session_id)
-    return jobs.filter(status__in=ACTIVE_JOB_STATUSES).exists()
+def _owned(job: Job) -> JobQuerySet:
+    return Job.objects.using(_alias(job)).owned_by(job)
 
 
-def _announce_pending(job: Job) -> None:
-    using = job._state.db or "default"
-    announce(job_pending, Job, using, job_id=job.pk, job_type=job.job_type, alias=using)
+def _alias(job: Job) -> str:
+    return job._state.db or "default"
 
 
-def _move_session(job: Job, status: GenerationStatus, error_message: str = "") -> None:
-    if job.session_id is None:
-        return
-    try:
-        move(job.session_id, status, error_message, job._state.db or "default")
-    except SessionManagerError as refusal:
-        # A terminal status is sticky: the session was ended by somebody, the job goes its own way.
-        logger.warning("Job %s: %s", job.pk, refusal)
-
-
-def _backoff(attempt: int) -> timedelta:
+def _backoff(spent: int) -> timedelta:
     limits = get_settings()
     delay: timedelta = min(
-        limits.JOB_RETRY_DELAY * 2 ** min(attempt - 1, 30), limits.JOB_RETRY_MAX_DELAY
+        limits.JOB_RETRY_DELAY * 2 ** min(max(spent - 1, 0), 30), limits.JOB_RETRY_MAX_DELAY
     )
     # Spread, so that jobs that failed together do not come back together.
     return delay * random.uniform(0.75, 1.25)  # noqa: S311 # no secret

@@ -40,7 +40,7 @@ class StopSignals:
     def __init__(self) -> None:
         self._heard: list[int] = []
         self._fatal: list[int] = []
-        self._before: dict[int, signal.Handlers | object] = {}
+        self._before: dict[int, object] = {}
 
     @property
     def is_draining(self) -> bool:

@@ -1,13 +1,15 @@
 """Keep the lease of a running attempt from a thread of its own.
 
 One call inside a handler can block for minutes; only another thread, with its own connection, can
-say meanwhile that the attempt is alive.
+say meanwhile that the attempt is alive. A call that keeps Python's interpreter lock for longer than
+the lease, which few do, stops that thread too: then LEASE must be longer.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 from django.db import Error as DatabaseError
@@ -15,9 +17,12 @@ from django.db import connections
 from django.db.models.functions import Now
 
 from session_mgmt.conf import get_settings
+from session_mgmt.exceptions import LeaseLostError
+from session_mgmt.jobs.attempts import fail_attempt
 from session_mgmt.models import Job
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from types import TracebackType
 
 __all__ = ["Heartbeat"]
@@ -28,13 +33,18 @@ logger = logging.getLogger(__name__)
 class Heartbeat:
     """Renew the lease three times in each lease's length while the `with` block runs.
 
-    A short job ends before the first beat and costs no connection. When the lease is found lost
-    the thread ends; the handler learns of it at its next write.
+    A short job ends before the first beat and costs no connection, a long one only during a beat.
+    When the lease is found lost the thread ends; the handler learns of it at its next write.
+
+    When the time for the attempt is over it ends the attempt, as if the handler had raised. It
+    cannot stop the handler, but from then on the handler can write nothing.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, timeout: timedelta | None) -> None:
         self._job = job
         self._using = job._state.db or "default"
+        self._timeout = timeout
+        self._deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=self._beat, name=f"lease-of-job-{job.pk}", daemon=True
@@ -54,17 +64,29 @@ class Heartbeat:
         self._thread.join()
 
     def _beat(self) -> None:
+        while not self._stop.wait(self._seconds_to_next()):
+            try:
+                if not self._goes_on():
+                    return
+            except DatabaseError as error:
+                logger.warning(
+                    "Lease of job %s was not renewed: %s", self._job.pk, type(error).__name__
+                )
+            except LeaseLostError:
+                return
+            finally:
+                connections[self._using].close()
+
+    def _seconds_to_next(self) -> float:
+        pause: float = get_settings().LEASE.total_seconds() / 3
+        if self._deadline is None:
+            return pause
+        return max(0.0, min(pause, self._deadline - time.monotonic()))
+
+    def _goes_on(self) -> bool:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            fail_attempt(self._job, f"The attempt took longer than {self._timeout}")
+            return False
         lease = get_settings().LEASE
-        try:
-            while not self._stop.wait(lease.total_seconds() / 3):
-                try:
-                    jobs = Job.objects.using(self._using).owned_by(self._job)
-                    if not jobs.update(lease_expires_at=Now() + lease):
-                        return
-                except DatabaseError as error:
-                    logger.warning(
-                        "Lease of job %s was not renewed: %s", self._job.pk, type(error).__name__
-                    )
-                    connections[self._using].close()
-        finally:
-            connections[self._using].close()
+        owned = Job.objects.using(self._using).owned_by(self._job)
+        return bool(owned.update(lease_expires_at=Now() + lease))

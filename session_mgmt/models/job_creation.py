@@ -21,165 +21,198 @@ REPEATABLE READ and SERIALIZABLE: a conflict with a run that the snapshot does n
 40001 instead of writing, so nothing is created twice. In a transaction of the caller that is an
 OperationalError, and whoever owns the transaction runs it again; otherwise the call begins again.
 SQLite: one writer at a time, and the statement is one write.
+
+The caller's transaction. A new run is the transaction's own row: nobody can change it, and who asks
+for the same target waits in 1. for the outcome. If the transaction, or a savepoint around the call,
+rolls back, the number is free again; who waited takes it, and so does a second call after the
+savepoint, as the count in 1. no longer sees the row. A run that was found is locked by the reading
+statement, which asks for its status again once it has the lock; so the answer stays true until the
+end of the transaction. Without a transaction it is true at the moment of the reading.
+
+Other callers' `check_statuses` may differ. Each caller's own count decides whether it inserts; the
+numbers still collide. One caller may so add a run beside one that another still counts, which is
+what it asked for, and that other returns the latest run it counts.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from django.db import OperationalError, connections
+from django.db import OperationalError
 
-from session_mgmt.db.returning import execute_returning
-from session_mgmt.exceptions import InvalidInputError
-from session_mgmt.models.session import GenerationSession
-from session_mgmt.signals import announce, job_pending
-from session_mgmt.states import JobStatus
-from session_mgmt.validation import checked_text, parsed_object
+from session_mgmt.exceptions import named
+from session_mgmt.models.job_parameters import differing_keys
+from session_mgmt.models.job_request import (
+    MAX_JOB_TYPE,
+    MAX_TARGET_ID,
+    JobRequest,
+    checked_statuses,
+)
+from session_mgmt.models.job_rows import CHOSEN, job_table, placeholders
+from session_mgmt.signals import announce, jobs_pending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from session_mgmt.models.job import Job
+    from session_mgmt.models.job_request import CheckedRequest
+    from session_mgmt.models.job_rows import JobTable
 
-__all__ = ["MAX_JOB_TYPE", "MAX_TARGET_ID", "JobDraft", "create_once"]
+__all__ = [
+    "MAX_JOB_TYPE",
+    "MAX_TARGET_ID",
+    "announce_new",
+    "create_next",
+    "create_once",
+    "log_found",
+    "log_new",
+    "must_begin_again",
+    "warn_if_different",
+]
 
 logger = logging.getLogger("session_mgmt.jobs")
 
-MAX_JOB_TYPE: Final = 100
-MAX_TARGET_ID: Final = 200
-MAX_RETRIES: Final = 1_000
-_SERIALIZATION_FAILURE: Final = "40001"
-
-
-@dataclass(frozen=True, slots=True)
-class JobDraft:
-    """What a caller asks for, not checked yet."""
-
-    job_type: str
-    target_id: str
-    parameters: dict[str, object] | str | None
-    session: GenerationSession | None
-    max_retries: int | None
-
-    def as_job(self, model: type[Job]) -> Job:
-        """Return an unsaved job.
-
-        Raises:
-            InvalidInputError: a value is refused.
-        """
-        return model(
-            job_type=_name("job_type", self.job_type, MAX_JOB_TYPE),
-            target_id=_name("target_id", self.target_id, MAX_TARGET_ID),
-            parameters=parsed_object("parameters", self.parameters),
-            session=_session(self.session),
-            max_retries=_retries(self.max_retries),
-        )
-
-
-def _name(field: str, value: object, max_length: int) -> str:
-    if not value or not isinstance(value, str):
-        raise InvalidInputError(field, f"must be a text that is not empty, not {value!r}")
-    return checked_text(field, value, max_length)
-
-
-def _session(value: object) -> GenerationSession | None:
-    if value is None or (isinstance(value, GenerationSession) and not value._state.adding):
-        return value
-    raise InvalidInputError("session", f"must be a saved GenerationSession, not {value!r}")
-
-
-def _retries(value: object) -> int | None:
-    if value is None or (isinstance(value, int) and 0 <= value <= MAX_RETRIES):
-        return value
-    raise InvalidInputError("max_retries", f"must be 0 to {MAX_RETRIES}, not {value!r}")
-
-
-def _checked_statuses(given: Iterable[str] | None) -> list[str] | None:
-    if given is None:
-        return None
-    if isinstance(given, str):
-        raise InvalidInputError("check_statuses", f"must be a list of statuses, not {given!r}")
-    try:
-        statuses = [str(status) for status in given]
-    except TypeError:
-        raise InvalidInputError(
-            "check_statuses", f"must be a list of statuses, not {given!r}"
-        ) from None
-    if not statuses:
-        raise InvalidInputError("check_statuses", "is empty; None means any status")
-    for status in statuses:
-        if status not in JobStatus.values:
-            known = ", ".join(JobStatus.values)
-            raise InvalidInputError("check_statuses", f"{status!r} is not one of {known}")
-    return statuses
+# Serialization failure and deadlock: the statement was undone, and another caller's went through.
+_LOST_RACES: Final = frozenset({"40001", "40P01"})
+_MOST_KEYS_SHOWN: Final = 10
 
 
 def create_once(
-    model: type[Job], using: str, draft: JobDraft, check_statuses: Iterable[str] | None
+    model: type[Job], using: str, request: JobRequest, check_statuses: Iterable[str] | None
 ) -> tuple[Job, bool]:
     """Insert the next run of a target, or return the run that is there (see the module)."""
-    statuses = _checked_statuses(check_statuses)
-    new = draft.as_job(model)
-    existing = model.objects.using(using).filter(job_type=new.job_type, target_id=new.target_id)
-    if statuses is not None:
-        existing = existing.filter(status__in=statuses)
-    if connections[using].in_atomic_block:
-        existing = existing.select_for_update()
+    statuses = checked_statuses("check_statuses", check_statuses)
+    wanted = request.checked()
+    table = job_table(model, using)
     while True:
         try:
-            created = _insert_next_run(new, using, statuses)
+            if job := _insert_next_run(table, wanted, statuses):
+                log_new(job)
+                announce_new([job], using)
+                return job, True
+            found = _latest_run(table, wanted, statuses)
         except OperationalError as error:
-            if connections[using].in_atomic_block or not _lost_the_race(error):
+            if not must_begin_again(table, error):
                 raise
             continue
-        if created:
-            job = created[0]
-            logger.info(
-                "Created new processing job: type=%s, target=%s, id=%s",
-                job.job_type,
-                job.target_id,
-                job.pk,
-            )
-            announce(job_pending, model, using, job_id=job.pk, job_type=job.job_type, alias=using)
-            return job, True
-        if found := existing.order_by("-run_number").first():
-            logger.debug(
-                "Job already exists: type=%s, target=%s, status=%s",
-                found.job_type,
-                found.target_id,
-                found.status,
-            )
+        if found is not None:
+            log_found(found)
+            warn_if_different(wanted, found)
             return found, False
 
 
-def _lost_the_race(error: OperationalError) -> bool:
-    return getattr(error.__cause__, "sqlstate", None) == _SERIALIZATION_FAILURE
+def create_next(model: type[Job], using: str, request: JobRequest) -> Job:
+    """Insert the next run of a target, whatever runs there are.
+
+    Callers at the same moment get one run each: who lost the number takes the one after it.
+    """
+    wanted = request.checked()
+    table = job_table(model, using)
+    while True:
+        try:
+            job = _insert_next_run(table, wanted, [])
+        except OperationalError as error:
+            if not must_begin_again(table, error):
+                raise
+            continue
+        if job is not None:
+            log_new(job)
+            announce_new([job], using)
+            return job
 
 
-def _insert_next_run(new: Job, using: str, statuses: list[str] | None) -> list[Job]:
-    connection = connections[using]
-    quote = connection.ops.quote_name
-    table = quote(new._meta.db_table)
-    fields = [
-        field
-        for field in new._meta.concrete_fields
-        if not field.primary_key and field.name != "run_number"
-    ]
-    values = [field.get_db_prep_save(field.pre_save(new, True), connection) for field in fields]
-    columns = ", ".join(quote(str(field.column)) for field in fields)
-    places = ", ".join(["%s"] * len(fields))
-    counted = "" if statuses is None else f" FILTER (WHERE status IN ({_places(statuses)}))"
-    sql = (
-        f"INSERT INTO {table} ({columns}, run_number)"  # noqa: S608 # names and placeholders
-        f" SELECT {places}, COALESCE(MAX(run_number), 0) + 1 FROM {table}"
-        f" WHERE job_type = %s AND target_id = %s HAVING COUNT(*){counted} = 0"
-        " ON CONFLICT (job_type, target_id, run_number) DO NOTHING"
+def must_begin_again(table: JobTable, error: OperationalError) -> bool:
+    """Tell whether a statement only lost a race, outside of a transaction of the caller."""
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state in _LOST_RACES and not table.connection.in_atomic_block
+
+
+def log_new(job: Job) -> None:
+    """Log a new job as seed 002 has it."""
+    logger.info(
+        "Created new processing job: type=%s, target=%s, id=%s", job.job_type, job.target_id, job.pk
     )
-    params = [*values, new.job_type, new.target_id, *(statuses or [])]
-    return execute_returning(type(new), using, sql, params)
 
 
-def _places(values: list[str]) -> str:
-    return ", ".join(["%s"] * len(values))
+def log_found(job: Job) -> None:
+    """Log a job that was there, as seed 002 has it."""
+    logger.debug(
+        "Job already exists: type=%s, target=%s, status=%s",
+        job.job_type,
+        job.target_id,
+        job.status,
+    )
+
+
+def announce_new(jobs: list[Job], using: str) -> None:
+    """Have new jobs dispatched once they have committed."""
+    announce(jobs_pending, type(jobs[0]), using, jobs=jobs)
+
+
+def warn_if_different(wanted: CheckedRequest, found: Job) -> bool:
+    """Log which parameters the job that is there does not share with those that were asked for.
+
+    Only keys are named: values may be secret. Return whether there was something to say.
+    """
+    if not wanted.is_compared:
+        return False
+    keys = differing_keys(wanted.parameters, found.parameters)
+    if keys:
+        shown = ", ".join(named(key) for key in keys[:_MOST_KEYS_SHOWN])
+        more = f" and {len(keys) - _MOST_KEYS_SHOWN} more" if len(keys) > _MOST_KEYS_SHOWN else ""
+        logger.warning(
+            "Job already exists with other parameters: type=%s, target=%s, differing keys: %s",
+            found.job_type,
+            found.target_id,
+            shown + more,
+        )
+    return bool(keys)
+
+
+def _insert_next_run(
+    table: JobTable, wanted: CheckedRequest, statuses: list[str] | None
+) -> Job | None:
+    key = ("insert", None if statuses is None else len(statuses))
+    sql = table.statements.get(key) or _insert_sql(table, statuses)
+    table.statements[key] = sql
+    now, stamp = table.now()
+    names = (wanted.job_type, wanted.target_id)
+    params = [stamp, stamp, *table.values(wanted), *table.fixed_values, *names, *(statuses or [])]
+    rows = table.execute(sql, params)
+    return table.builder(now)(wanted, *rows[0]) if rows else None
+
+
+def _insert_sql(table: JobTable, statuses: list[str] | None) -> str:
+    columns = ("created_at", "updated_at", *CHOSEN, *table.fixed)
+    places = ", ".join(
+        "%s::jsonb" if column == "parameters" and table.is_postgresql else "%s"
+        for column in columns
+    )
+    none_there = "COUNT(*) = 0"
+    if statuses is not None:
+        none_there = (
+            f"COUNT(*) FILTER (WHERE status IN ({placeholders(statuses)})) = 0"
+            if statuses
+            else "true"
+        )
+    return (
+        f"INSERT INTO {table.name} ({', '.join(columns)}, run_number)"  # noqa: S608 # our names
+        f" SELECT {places}, COALESCE(MAX(run_number), 0) + 1 FROM {table.name}"
+        f" WHERE job_type = %s AND target_id = %s HAVING {none_there}"
+        " ON CONFLICT (job_type, target_id, run_number) DO NOTHING RETURNING id, run_number"
+    )
+
+
+def _latest_run(table: JobTable, wanted: CheckedRequest, statuses: list[str] | None) -> Job | None:
+    lock = table.lock
+    key = ("latest", None if statuses is None else len(statuses), lock)
+    if (sql := table.statements.get(key)) is None:
+        among = "" if statuses is None else f" AND status IN ({placeholders(statuses)})"
+        sql = table.statements[key] = (
+            f"SELECT {table.columns} FROM {table.name}"  # noqa: S608 # names and placeholders
+            f" WHERE job_type = %s AND target_id = %s{among}"
+            f" ORDER BY run_number DESC LIMIT 1{lock}"
+        )
+    params = [wanted.job_type, wanted.target_id, *(statuses or [])]
+    return next(iter(table.read(sql, params)), None)

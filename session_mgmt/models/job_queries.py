@@ -5,18 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
+from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 from django.db.models.lookups import GreaterThan
 
 from session_mgmt.conf import get_settings
 from session_mgmt.db.returning import update_returning
-from session_mgmt.models import job_creation
+from session_mgmt.models import job_bulk_creation, job_creation
 from session_mgmt.models.base import BaseQuerySet
+from session_mgmt.models.job_request import JobRequest
 from session_mgmt.states import ACTIVE_JOB_STATUSES, JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from session_mgmt.models.job import Job
     from session_mgmt.models.session import GenerationSession
@@ -40,6 +43,8 @@ class JobQuerySet(BaseQuerySet["Job"]):
         session: GenerationSession | None = None,
         *,
         max_retries: int | None = None,
+        priority: int = 0,
+        run_after: datetime | None = None,
     ) -> tuple[Job, bool]:
         """Create the target's next run unless it has one whose status is in `check_statuses`.
 
@@ -55,9 +60,11 @@ class JobQuerySet(BaseQuerySet["Job"]):
             check_statuses: statuses that count as "exists"; None means any status.
             session: whose work this is.
             max_retries: how many attempts may follow the first; None leaves it to the handler.
+            priority: -100 to 100, larger is sooner, as far as the engine minds it.
+            run_after: not to be started before, with a time zone; None means at once.
 
         Returns:
-            The job, and whether this call created it.
+            The job, and whether this call created it; a warning tells if its parameters differ.
 
         Raises:
             InvalidInputError: an argument is refused; nothing is written.
@@ -65,12 +72,33 @@ class JobQuerySet(BaseQuerySet["Job"]):
                 READ or SERIALIZABLE that lost a race; run that transaction again.
         """
         self._for_write = True
-        return job_creation.create_once(
-            self.model,
-            self.db,
-            job_creation.JobDraft(job_type, target_id, parameters, session, max_retries),
-            check_statuses,
-        )
+        values = (job_type, target_id, parameters, session, max_retries, priority, run_after)
+        return job_creation.create_once(self.model, self.db, JobRequest(*values), check_statuses)
+
+    def create_many_if_not_exist(
+        self,
+        requests: Iterable[JobRequest],
+        check_statuses: Iterable[str] | None = ACTIVE_JOB_STATUSES,
+    ) -> list[tuple[Job, bool]]:
+        """Do as `create_if_not_exists` for each request, all in one statement.
+
+        All are checked before the first write. Without a transaction of the caller the jobs are
+        created together, and those that others were creating are read after that.
+
+        Args:
+            requests: what is to be created; of several for one target the first counts.
+            check_statuses: statuses that count as "exists"; None means any status.
+
+        Returns:
+            A job for each request, in their order, and whether it was created for that request.
+
+        Raises:
+            InvalidInputError: a request is refused, and named as in `jobs[17].target_id`.
+            OperationalError: as `create_if_not_exists`, or a deadlock (40P01) with what the
+                transaction of the caller had locked before.
+        """
+        self._for_write = True
+        return job_bulk_creation.create_many(self.model, self.db, requests, check_statuses)
 
     def claim(self, job_id: int) -> Job | None:
         """Give a due pending job to the caller as its next attempt, or return None; one UPDATE."""
@@ -97,6 +125,34 @@ class JobQuerySet(BaseQuerySet["Job"]):
     def owned_by(self, job: Job) -> Self:
         """Keep the job's row only while the attempt that `job` was claimed for owns it."""
         return self.filter(pk=job.pk, attempt=job.attempt, status=JobStatus.RUNNING)
+
+    def wanted(self) -> Self:
+        """Leave out the jobs that somebody asked to stop."""
+        return self.filter(cancel_requested_at__isnull=True)
+
+    def unfinished(self) -> Self:
+        """Keep the jobs that wait or run."""
+        return self.filter(status__in=ACTIVE_JOB_STATUSES)
+
+    def cancel(self) -> int:
+        """Cancel what waits, and ask what runs to stop; return how many that concerns.
+
+        The rows are locked in the order of their keys, so that two of these cannot deadlock. The
+        sessions of the jobs stay as they are.
+        """
+        self._for_write = True
+        with transaction.atomic(using=self.db):
+            rows = self.unfinished().select_for_update().order_by("pk")
+            found = self.model._default_manager.using(self.db).filter(
+                pk__in=list(rows.values_list("pk", flat=True))
+            )
+            ended = found.filter(status=JobStatus.PENDING).update(
+                status=JobStatus.CANCELLED, finished_at=Now(), updated_at=Now()
+            )
+            asked = found.filter(status=JobStatus.RUNNING).update(
+                cancel_requested_at=Coalesce("cancel_requested_at", Now())
+            )
+        return ended + asked
 
     def abandoned(self) -> Self:
         """Keep the running jobs whose lease ran out."""

@@ -31,8 +31,9 @@ def is_listened_to() -> bool:
 def is_plain_deletion(using: str) -> bool:
     """Tell whether nobody but the database need know what is deleted.
 
-    On PostgreSQL the foreign keys of this app cascade (migrations 0003 and 0004). A model of the project that
-    refers to a session, or to what belongs to it, and a receiver of signals, need Django.
+    On PostgreSQL the foreign keys of this app cascade (migrations 0003 and 0005). A model of the
+    project that refers to a session, or to what belongs to it, and a receiver of signals, need
+    Django.
     """
     if connections[using].vendor != "postgresql" or is_listened_to():
         return False

@@ -13,7 +13,7 @@ from session_mgmt.exceptions import (
     InvalidTransitionError,
     SessionNotFoundError,
 )
-from session_mgmt.models import GenerationSession, SessionEvent
+from session_mgmt.models import GenerationSession, Job, SessionEvent
 from session_mgmt.signals import (
     announce,
     session_cancelled,
@@ -39,6 +39,10 @@ _ENDINGS = {
 def move(session_id: object, status: GenerationStatus, error_message: str, using: str) -> None:
     """Change a session's status by a guarded UPDATE and append the event, or raise.
 
+    Cancelling a session cancels its jobs, in the same transaction: jobs are locked before their
+    session, everywhere. A caller who holds the session already may find an attempt in the way that
+    holds a job and wants the session; then the database ends one of the two, as a deadlock.
+
     See `SessionManager.transition_to` for what is guaranteed.
     """
     target = checked_status(status)
@@ -52,17 +56,20 @@ def move(session_id: object, status: GenerationStatus, error_message: str, using
         changes["error_message"] = cleaned_report(error_message)
     if target.is_terminal:
         changes["finished_at"] = Value(timezone.now(), output_field=DateTimeField())
-    event = SessionEvent.objects.using(using).append(
-        found.able_to_become(target), "status_changed", {"status": target.value}, **changes
-    )
-    if event is None:
-        current = found.values_list("status", flat=True).first()
-        if current is None:
-            raise SessionNotFoundError(session_id)
-        if current != target:
-            raise InvalidTransitionError(session_id, current.value, target.value)
-        return
-    _announce(event.session.session_id, target, using)
+    with transaction.atomic(using=using):
+        if target is GenerationStatus.CANCELLED:
+            Job.objects.using(using).filter(session__in=found.able_to_become(target)).cancel()
+        event = SessionEvent.objects.using(using).append(
+            found.able_to_become(target), "status_changed", {"status": target.value}, **changes
+        )
+        if event is None:
+            current = found.values_list("status", flat=True).first()
+            if current is None:
+                raise SessionNotFoundError(session_id)
+            if current != target:
+                raise InvalidTransitionError(session_id, current.value, target.value)
+            return
+        _announce(event.session.session_id, target, using)
 
 
 def reopen(session_id: object, using: str) -> None:

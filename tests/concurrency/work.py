@@ -6,20 +6,15 @@ import time
 from tests.processes import started_at
 
 
-def create_jobs(number, keys, isolation=None):
+def create_jobs(number, keys, isolation=None, statuses=("pending", "running")):
     """Ask for a job for each of `keys` targets.
 
     All processes begin each block of targets at the same moment, each in an order of its own;
     without that the first one would stay ahead, and the others would find everything done.
     """
-    from django.db import connection
-
     from session_mgmt.models import Job
 
-    if isolation:
-        with connection.cursor() as cursor:
-            level = f"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {isolation}"
-            cursor.execute(level)
+    set_isolation(isolation)
     targets = [f"target-{key}" for key in range(keys)]
     order = random.Random(number)
     blocks = [targets[start : start + 25] for start in range(0, keys, 25)]
@@ -28,9 +23,67 @@ def create_jobs(number, keys, isolation=None):
         order.shuffle(block)
         time.sleep(max(0.0, started_at() + moment * 0.3 - time.time()))
         for target in block:
-            job, created = Job.objects.create_if_not_exists("race", target, {"by": number})
+            job, created = Job.objects.create_if_not_exists(
+                "race", target, {"by": number}, statuses
+            )
             answer[target] = (job.pk, created)
     return answer
+
+
+def create_many_jobs(number, keys, isolation=None, within=False, blocks=4):
+    """Ask for jobs for two thirds of the targets in a few bulks, every other process from behind.
+
+    The thirds overlap; with the same targets the fastest process would create all. Return as
+    `create_jobs` does. `within` puts each bulk into a transaction, which is not repeated.
+    """
+    import logging
+    from contextlib import nullcontext
+
+    from django.db import transaction
+
+    from session_mgmt.models import Job
+    from session_mgmt.models.job_request import JobRequest
+
+    logging.getLogger("session_mgmt").setLevel("ERROR")  # there are thousands of lines
+    set_isolation(isolation)
+    targets = [f"target-{key:05}" for key in range(keys)]
+    answer = {}
+    for moment in range(blocks):
+        block = [t for key, t in enumerate(targets[moment::blocks]) if (key + number) % 3]
+        if number % 2:
+            block.reverse()
+        requests = [JobRequest("race", target, {"by": number}) for target in block]
+        time.sleep(max(0.0, started_at() + moment * 0.5 - time.time()))
+        with transaction.atomic() if within else nullcontext():
+            results = Job.objects.create_many_if_not_exist(requests)
+        for target, (job, created) in zip(block, results, strict=True):
+            assert job.target_id == target
+            answer[target] = (job.pk, created)
+    return answer
+
+
+def create_and_end_jobs(number, keys, times):
+    """Ask for jobs again and again and end those that were created; return the runs by target."""
+    from session_mgmt import JobStatus
+    from session_mgmt.models import Job
+
+    runs = []
+    for _ in range(times):
+        for key in range(keys):
+            job, created = Job.objects.create_if_not_exists("race", f"target-{key}")
+            if created:
+                runs.append([job.target_id, job.run_number])
+                Job.objects.filter(pk=job.pk).update(status=JobStatus.COMPLETED)
+    return runs
+
+
+def set_isolation(level):
+    """Set the isolation level of this process's transactions, None for the usual one."""
+    from django.db import connection
+
+    if level:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {level}")
 
 
 def add_scenes(session_id, number, count):

@@ -1,17 +1,23 @@
 """A committed job is run even if the engine loses its message or the worker dies (P2)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from json import loads
 
 import pytest
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from django.urls import reverse
 from django_tasks_db.models import DBTaskResult
 
-from session_mgmt import JobStatus
+from session_mgmt import GenerationRequest, JobStatus
+from session_mgmt.jobs import rescue as rescue_module
 from session_mgmt.jobs import rescue_jobs, run_job
+from session_mgmt.jobs.rescue import Rescue, RescueOnRead
 from session_mgmt.models import Job
+from session_mgmt.sessions import session_manager
 from tests.jobs.engines import ImpatientEngine, PickyEngine
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -115,6 +121,79 @@ def test_the_command_makes_one_pass_and_tells(capsys):
     Job.objects.update(dispatched_at=None)
     call_command("rescue_jobs")
     assert capsys.readouterr().out == "0 taken over, 1 sent again.\n"
+
+
+def test_a_dry_run_counts_and_changes_nothing(capsys):
+    make()
+    Job.objects.update(dispatched_at=None)
+    taken = Job.objects.create_if_not_exists("echo", "taken")[0]
+    Job.objects.claim(taken.pk)
+    let_lease_run_out()
+    before = list(Job.objects.order_by("pk").values())
+    call_command("rescue_jobs", dry_run=True)
+    call_command("rescue_jobs", dry_run=True, json=True)
+    text, line = capsys.readouterr().out.splitlines()
+    assert text == "1 would be taken over, 1 would be sent again."
+    assert loads(line) == {"dry_run": True, "taken_over": 1, "redispatched": 1}
+    assert list(Job.objects.order_by("pk").values()) == before
+    call_command("rescue_jobs", json=True)
+    line = capsys.readouterr().out
+    assert loads(line) == {"dry_run": False, "taken_over": 1, "redispatched": 1}
+
+
+def test_a_job_type_of_another_process_is_left_to_that():
+    Job.objects.create_if_not_exists("from_another_process", "target")
+    assert rescue_jobs() == Rescue(taken_over=0, redispatched=0)
+
+
+def test_readers_find_lost_jobs_but_only_one_of_them_and_not_often(settings):
+    settings.SESSION_MGMT = {"RESCUE_ON_READ": 3600}
+    job = make()
+    DBTaskResult.objects.all().delete()
+    Job.objects.update(dispatched_at=None)
+    rescue = RescueOnRead()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: in_a_thread(rescue), range(50)))
+    assert delivered() == [job.pk]
+    Job.objects.update(dispatched_at=None)
+    rescue()
+    assert delivered() == [job.pk], "the next pass is an hour away"
+
+
+def test_readers_pay_nothing_between_two_passes(settings, django_assert_num_queries):
+    settings.SESSION_MGMT = {"RESCUE_ON_READ": 3600}
+    rescue = RescueOnRead()
+    rescue()
+    with django_assert_num_queries(0):
+        rescue()
+    settings.SESSION_MGMT = {"RESCUE_ON_READ": None}
+    with django_assert_num_queries(0):
+        RescueOnRead()()
+
+
+def test_an_error_in_a_readers_pass_is_none_of_its_business(settings, monkeypatch, caplog):
+    settings.SESSION_MGMT = {"RESCUE_ON_READ": 3600}
+    monkeypatch.setattr(rescue_module, "registered", lambda: 1 / 0)
+    RescueOnRead()()
+    assert "Lost jobs could not be looked for" in caplog.text
+
+
+def test_who_follows_an_unfinished_session_finds_its_lost_job(settings, client, person):
+    settings.SESSION_MGMT = {"RESCUE_ON_READ": 0.000001}
+    session = session_manager.start(GenerationRequest(story_text="x"), owner=person)
+    job = make(session=session)
+    DBTaskResult.objects.all().delete()
+    Job.objects.update(dispatched_at=None)
+    url = reverse("session_mgmt:snapshot", args=[session.pk])
+    assert client.get(url).status_code == 200
+    assert delivered() == [job.pk]
+
+
+def in_a_thread(function):
+    try:
+        function()
+    finally:
+        connection.close()
 
 
 def test_an_engine_that_cannot_wait_gets_the_job_from_a_rescue_when_it_is_due(settings):

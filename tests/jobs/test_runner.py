@@ -91,7 +91,7 @@ def test_the_session_follows_its_job(session):
     session = session_manager.get_session(session.session_id)
     assert session.status is GenerationStatus.COMPLETED
     assert [scene.scene_number for scene in session.scenes] == [1, 2, 3]
-    assert session.progress.current_step == 2
+    assert session.progress.current_step == 3, "its end is the end of its progress"
     kinds = list(session.events.values_list("kind", "data__status"))
     assert kinds[1] == ("status_changed", "processing")
     assert kinds[-1] == ("status_changed", "completed")

@@ -59,7 +59,7 @@ def register(manager):
 
 
 def test_every_signal_of_a_session_is_an_event():
-    others = {"announce", "job_pending"}
+    others = {"announce", "jobs_pending"}
     assert set(EVENTS) == set(signals.__all__) - others
 
 
@@ -192,7 +192,7 @@ def test_it_is_not_called_any_more_once_it_is_unregistered(manager, listener):
     assert listener.heard == []
 
 
-@pytest.mark.parametrize("event", ["created", "announce", "job_pending", "__name__", "", None, []])
+@pytest.mark.parametrize("event", ["created", "announce", "jobs_pending", "__name__", "", None, []])
 def test_an_unknown_event_is_refused_and_the_known_ones_are_named(manager, listener, event):
     with pytest.raises(InvalidInputError, match=r"event_type: .* one of session_created, status"):
         manager.register_session_callback(event, listener.hear)

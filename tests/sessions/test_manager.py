@@ -263,7 +263,7 @@ class TestSignals:
     @pytest.fixture
     def heard(self):
         heard = []
-        names = [name for name in signals.__all__ if name not in ("announce", "job_pending")]
+        names = [name for name in signals.__all__ if name not in ("announce", "jobs_pending")]
 
         def listen(name):
             def receive(session_id, **_):

@@ -15,7 +15,7 @@ except ImportError as error:
         "To make rows with factories, pip install 'django-session-mgmt[testing]'", name="factory"
     ) from error
 
-from session_mgmt.testing.factories.jobs import JobFactory
+from session_mgmt.testing.factories.jobs import JobFactory, JobStepFactory
 from session_mgmt.testing.factories.sessions import (
     GenerationRequestFactory,
     GenerationSessionFactory,
@@ -31,6 +31,7 @@ __all__ = [
     "GenerationRequestFactory",
     "GenerationSessionFactory",
     "JobFactory",
+    "JobStepFactory",
     "ProgressFactory",
     "SceneFactory",
     "SessionEventFactory",

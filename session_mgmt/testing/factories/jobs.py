@@ -1,4 +1,4 @@
-"""Jobs, each with a session that stands where the job does."""
+"""Jobs, each with a session that stands where the job does, and their steps."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Final
 
 import factory
 from django.utils import timezone
+from factory.django import DjangoModelFactory
 
 from session_mgmt.conf import get_settings
-from session_mgmt.models import Job
+from session_mgmt.models import Job, JobStep
 from session_mgmt.states import ACTIVE_JOB_STATUSES, GenerationStatus, JobStatus
 from session_mgmt.testing.factories.base import NumberedFactory, ended, moment
 from session_mgmt.testing.factories.sessions import GenerationSessionFactory
 
-__all__ = ["JobFactory"]
+__all__ = ["JobFactory", "JobStepFactory"]
 
 _BEGUN: Final = frozenset({JobStatus.RUNNING, JobStatus.COMPLETED, JobStatus.FAILED})
 _HOW_FAR: Final = {JobStatus.RUNNING: 0.5, JobStatus.FAILED: 0.5, JobStatus.COMPLETED: 1.0}
@@ -87,3 +88,20 @@ class JobFactory(NumberedFactory[Job]):
             "TimeoutError: the model gave no answer" if row.status == JobStatus.FAILED else ""
         )
     )
+
+
+class JobStepFactory(DjangoModelFactory[JobStep]):
+    """A step that a running job has done."""
+
+    class Meta:
+        model = JobStep
+
+    class Params:
+        age = timedelta(0)
+
+    job = factory.SubFactory(
+        JobFactory, running=True, created_at=factory.SelfAttribute("..created_at")
+    )
+    name = factory.Sequence(lambda n: f"page-{n + 1}")
+    result = factory.LazyFunction(lambda: {"picture": "page.png"})
+    created_at = moment()
