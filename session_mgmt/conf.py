@@ -8,12 +8,14 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Final, get_type_hints
 
 from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.views.debug import SafeExceptionReporterFilter
 
@@ -48,6 +50,7 @@ _SECRET: Final = re.compile(
     r"SECRET|PASSW|TOKEN|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIAL", re.I
 )
 _SHORTEST_SECRET: Final = 6
+_NO_SECRETS: Final = frozenset({"AUTH_PASSWORD_VALIDATORS", "PASSWORD_HASHERS"})
 
 
 def _aliases(value: object) -> tuple[str, ...] | None:
@@ -186,16 +189,19 @@ def auth_user_model() -> str:
 def secrets() -> list[str]:
     """Return the passwords, keys and tokens in the project's settings, the longest first.
 
-    A setting is one by its name; a text of less than six characters would hide ordinary words.
+    A setting is one by its name, or by that of the dictionary it is in; a text of less than six
+    characters would hide ordinary words.
     """
     found: set[str] = set()
-    waiting = [*_AllSettings().collected()]
+    seen: set[int] = set()
+    waiting = _AllSettings().collected()
     while waiting:
         name, value = waiting.pop()
-        if isinstance(value, dict):
-            waiting.extend((str(key), inner) for key, inner in value.items())
-        elif isinstance(value, list | tuple):
-            waiting.extend((name, inner) for inner in value)
+        if isinstance(value, dict | list | tuple | set | frozenset):
+            if id(value) not in seen:
+                seen.add(id(value))
+                keyed = value.items() if isinstance(value, dict) else (("", one) for one in value)
+                waiting.extend((f"{name}_{key}", inner) for key, inner in keyed)
         elif isinstance(value, str) and len(value) >= _SHORTEST_SECRET and _SECRET.search(name):
             found.add(value)
     return sorted(found, key=len, reverse=True)
@@ -206,11 +212,13 @@ class _AllSettings(SafeExceptionReporterFilter):
 
     def collected(self) -> list[tuple[str, object]]:
         self._found: list[tuple[str, object]] = []
-        self.get_safe_settings()
+        with suppress(ImproperlyConfigured):  # an empty SECRET_KEY cannot be read, nor told
+            self.get_safe_settings()
         return self._found
 
     def cleanse_setting(self, key: object, value: object) -> object:
-        self._found.append((str(key), value))
+        if key not in _NO_SECRETS:
+            self._found.append((str(key), value))
         return value
 
 

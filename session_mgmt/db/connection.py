@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from django.db import Error
+from django.db import Error, connections
 
 from session_mgmt.db.backoff import Attempts, Backoff, drop_dead_connections
 from session_mgmt.db.errors import Fault, classify
@@ -15,7 +15,7 @@ from session_mgmt.db.witness import in_transaction
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["connect_patiently", "release"]
+__all__ = ["connect_patiently", "leave_pool", "release"]
 
 
 def connect_patiently(connection: BaseDatabaseWrapper) -> None:
@@ -53,3 +53,14 @@ def release(connection: BaseDatabaseWrapper) -> None:
         connection.close()
     else:
         connection.close_if_unusable_or_obsolete()
+
+
+def leave_pool(using: str) -> None:
+    """Let this thread have a connection of its own, beside the pool; for what must not wait.
+
+    It is made at its first use, and closed by `close()`.
+    """
+    if "pool" in connections[using].settings_dict["OPTIONS"]:
+        connection = connections[using].copy()
+        del connection.settings_dict["OPTIONS"]["pool"]
+        connections[using] = connection

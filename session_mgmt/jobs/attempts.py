@@ -2,7 +2,7 @@
 
 Every write that ends an attempt asks whether the attempt still owns the job, in the UPDATE itself.
 Rows are locked in the order job, session, children, everywhere; so two of these cannot deadlock.
-Each of them may be repeated after a COMMIT that was not answered: a row that already is what the
+Each of them is repeated after a COMMIT that was not answered. Then a row that already is what the
 attempt wants it to be, under the attempt's own number, is its own work.
 """
 
@@ -13,6 +13,7 @@ import random
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -52,13 +53,19 @@ def begin_attempt(job_id: int, job_types: Iterable[str], using: str) -> Job | No
     noted as undelivered, so that a rescue sends another.
     """
     known = list(job_types)
+    claimed: list[Job] = []
 
-    def claim() -> Job | None:
+    def claim(is_repeat: bool) -> Job | None:
+        if is_repeat and claimed and _is_ours(claimed[-1]):
+            return claimed[-1]
         job = Job.objects.using(using).filter(job_type__in=known).claim(job_id)
-        if job is None or follow_start(job):
-            return job
-        _end(job, _owned(job), JobStatus.CANCELLED)
-        return None
+        if job is None:
+            return None
+        if not follow_start(job):
+            _owned(job).update(status=JobStatus.CANCELLED, **_ended())
+            return None
+        claimed.append(job)
+        return job
 
     job = surely(claim, using)
     if job is None:
@@ -75,9 +82,9 @@ def complete_attempt(job: Job, result: object) -> None:
     """
     checked = checked_json("result", result)
 
-    def complete() -> None:
+    def complete(is_repeat: bool) -> None:
         values = {"result": checked, "progress": 1.0, "error_message": ""}
-        if _end(job, _owned(job), JobStatus.COMPLETED, **values):
+        if _end(job, _owned(job), is_repeat, JobStatus.COMPLETED, **values):
             follow_end(job)
 
     surely(complete, _alias(job))
@@ -94,13 +101,20 @@ def fail_attempt(job: Job, reason: str, *, for_good: bool = False) -> None:
 
 
 def abandon_attempt(job: Job) -> bool:
-    """End an attempt that gave no sign of life; False if it did, or somebody was faster."""
+    """End an attempt that gave no sign of life.
+
+    False if it did, somebody was faster, or the row is locked: an attempt that has a transaction
+    open is alive, and a rescue does not wait for it.
+    """
     abandoned = _owned(job) & Job.objects.using(_alias(job)).abandoned()
     try:
-        if job.cancel_requested_at is not None:
-            _cancel(job, abandoned)
-        else:
-            _retry_or_fail(job, abandoned, f"Attempt {job.attempt} ended without a word")
+        with transaction.atomic(using=_alias(job)):
+            if not abandoned.lock_free():
+                return False
+            if job.cancel_requested_at is not None:
+                _cancel(job, abandoned)
+            else:
+                _retry_or_fail(job, abandoned, f"Attempt {job.attempt} ended without a word")
     except LeaseLostError:
         return False
     return True
@@ -122,16 +136,16 @@ def give_back(job: Job) -> None:
         LeaseLostError: the attempt no longer owns it; nothing is written.
     """
 
-    def release() -> None:
-        _wait(job, _owned(job), given_back=F("given_back") + 1, run_after=None)
+    def release(is_repeat: bool) -> None:
+        _wait(job, _owned(job), is_repeat, given_back=F("given_back") + 1, run_after=None)
 
     surely(release, _alias(job))
     logger.info("Job %s was given back by attempt %s", job.pk, job.attempt)
 
 
 def _cancel(job: Job, rows: JobQuerySet) -> None:
-    def cancel() -> None:
-        if _end(job, rows, JobStatus.CANCELLED):
+    def cancel(is_repeat: bool) -> None:
+        if _end(job, rows, is_repeat, JobStatus.CANCELLED):
             follow_end(job)
 
     surely(cancel, _alias(job))
@@ -143,13 +157,13 @@ def _retry_or_fail(job: Job, rows: JobQuerySet, reason: str, *, for_good: bool =
     retries = registered()[job.job_type].max_retries if job.max_retries is None else job.max_retries
     spent = job.attempt - job.given_back
 
-    def fail() -> None:
-        if _end(job, rows, JobStatus.FAILED, error_message=message):
+    def fail(is_repeat: bool) -> None:
+        if _end(job, rows, is_repeat, JobStatus.FAILED, error_message=message):
             # The owner of the session reads this; the error's own text is for who runs the site.
             follow_end(job, f"Job {job.pk} failed in attempt {job.attempt}.")
 
-    def wait() -> None:
-        _wait(job, rows, run_after=Now() + _backoff(spent), error_message=message)
+    def wait(is_repeat: bool) -> None:
+        _wait(job, rows, is_repeat, run_after=Now() + _backoff(spent), error_message=message)
 
     if for_good or spent > retries:
         surely(fail, _alias(job))
@@ -160,23 +174,25 @@ def _retry_or_fail(job: Job, rows: JobQuerySet, reason: str, *, for_good: bool =
         logger.warning(text, job.pk, job.attempt, message)
 
 
-def _wait(job: Job, rows: JobQuerySet, **values: object) -> None:
+def _wait(job: Job, rows: JobQuerySet, is_repeat: bool, **values: object) -> None:
     fresh = {"lease_expires_at": None, "dispatched_at": None, "updated_at": Now()}
     waiting = update_returning(rows.wanted(), status=JobStatus.PENDING, **fresh, **values)
     if waiting:
         follow_wait(job)
-        announce(jobs_pending, Job, _alias(job), jobs=waiting)
     elif rows.update(status=JobStatus.CANCELLED, **_ended()):
-        follow_end(job)
+        follow_end(job)  # somebody cancelled it meanwhile
     else:
-        _require_done(job, JobStatus.PENDING, JobStatus.CANCELLED)
+        done = _done_before(job, is_repeat, JobStatus.PENDING, JobStatus.CANCELLED)
+        waiting = [row for row in done if row.status == JobStatus.PENDING]
+    if waiting:
+        announce(jobs_pending, Job, _alias(job), jobs=waiting)
 
 
-def _end(job: Job, rows: JobQuerySet, status: JobStatus, **values: object) -> bool:
+def _end(job: Job, rows: JobQuerySet, is_repeat: bool, status: JobStatus, **values: object) -> bool:
     """End the job; False if this very attempt has done so before."""
     if rows.update(status=status, **_ended(), **values):
         return True
-    _require_done(job, status)
+    _done_before(job, is_repeat, status)
     return False
 
 
@@ -184,10 +200,18 @@ def _ended() -> dict[str, object]:
     return {"finished_at": Now(), "lease_expires_at": None, "updated_at": Now()}
 
 
-def _require_done(job: Job, *statuses: JobStatus) -> None:
+def _done_before(job: Job, is_repeat: bool, *statuses: JobStatus) -> list[Job]:
+    """Return the row if an earlier call, whose COMMIT was not answered, has written it."""
     rows = Job.objects.using(_alias(job)).filter(pk=job.pk, attempt=job.attempt)
-    if not rows.filter(status__in=statuses).exists():
+    found = list(rows.filter(status__in=statuses)) if is_repeat else []
+    if not found:
         raise LeaseLostError(job.pk, job.attempt)
+    return found
+
+
+def _is_ours(job: Job) -> bool:
+    """Tell whether the row is as this call claimed it; the lease tells it from another's claim."""
+    return _owned(job).filter(lease_expires_at=job.lease_expires_at).exists()
 
 
 def _owned(job: Job) -> JobQuerySet:
@@ -200,8 +224,8 @@ def _alias(job: Job) -> str:
 
 def _backoff(spent: int) -> timedelta:
     limits = get_settings()
-    delay: timedelta = min(
-        limits.JOB_RETRY_DELAY * 2 ** min(max(spent - 1, 0), 30), limits.JOB_RETRY_MAX_DELAY
-    )
+    first, longest = limits.JOB_RETRY_DELAY, limits.JOB_RETRY_MAX_DELAY
+    doubled = first.total_seconds() * 2.0 ** min(max(spent - 1, 0), 30)
+    seconds = min(doubled, longest.total_seconds())
     # Spread, so that jobs that failed together do not come back together.
-    return delay * random.uniform(0.75, 1.25)  # noqa: S311 # no secret
+    return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311 # no secret

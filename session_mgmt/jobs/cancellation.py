@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS, transaction
 
 from session_mgmt.exceptions import InvalidInputError, shown
 from session_mgmt.jobs.following import follow_end
@@ -12,7 +12,7 @@ from session_mgmt.states import JobStatus
 __all__ = ["cancel_job"]
 
 
-def cancel_job(job: Job | int, using: str = "default") -> bool:
+def cancel_job(job: Job | int, using: str | None = None) -> bool:
     """Cancel a job, and with the last job of a session the session.
 
     A job that waits is cancelled at once. An attempt that runs learns of it by `cancelled`, or by a
@@ -24,7 +24,7 @@ def cancel_job(job: Job | int, using: str = "default") -> bool:
 
     Args:
         job: the job, or its number.
-        using: database alias.
+        using: database alias; None means the one that the job came from, or the default one.
 
     Returns:
         False if there is no such job, or it has ended.
@@ -35,6 +35,7 @@ def cancel_job(job: Job | int, using: str = "default") -> bool:
     pk: object = job.pk if isinstance(job, Job) else job
     if not isinstance(pk, int) or isinstance(pk, bool):
         raise InvalidInputError("job", f"must be a saved job or its number, not {shown(job)}")
+    using = using or (isinstance(job, Job) and job._state.db) or DEFAULT_DB_ALIAS
     with transaction.atomic(using=using):
         rows = Job.objects.using(using).filter(pk=pk)
         locked = rows.select_for_update().first()

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sized
 from functools import cached_property
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from django.db import connections
+
 from session_mgmt.conf import get_settings
 from session_mgmt.db import db_retry
 from session_mgmt.exceptions import InvalidInputError, SessionNotFoundError, shown
@@ -46,8 +48,9 @@ class JobContext:
     """
 
     def __init__(self, job: Job, signals: StopSignals) -> None:
-        self.job = job
+        self.job = copy.copy(job)  # what the handler does to it is not what the attempt goes by
         self.fence = Fence(job, signals)
+        self._steps: dict[str, JSON] | None = {} if job.attempt == 1 else None
 
     @property
     def parameters(self) -> dict[str, object]:
@@ -100,7 +103,7 @@ class JobContext:
             current_step=current_step, total_steps=total_steps, description=description
         )
         self.fence.write(
-            lambda: self._record(update),
+            lambda _: self._record(update),
             progress=update.percentage / 100,
             current_step=update.description,
         )
@@ -134,12 +137,10 @@ class JobContext:
             InvalidInputError: not a `ScenePrompt`, or one that cannot be stored.
             SessionNotFoundError: the job has no session.
         """
-        tried: list[ScenePrompt] = []
 
-        def save() -> None:
-            if tried and self._has(scene):
-                return  # the COMMIT that was not answered has happened
-            tried.append(scene)
+        def save(is_repeat: bool) -> None:
+            if is_repeat and self._has(scene):
+                return
             if not add_scene(self.job.session_id, scene, self.fence.using):
                 raise SessionNotFoundError(self.job.session_id)
 
@@ -162,15 +163,16 @@ class JobContext:
             InvalidInputError: the name is refused, or the result is not JSON; nothing is stored.
         """
         _check_name(name)
-        if name not in self._steps:
+        done = self._done_steps()
+        if name not in done:
             self.fence.require_open()
             result = checked_json(f"result of step {name!r}", fn(*args, **kwargs))
             step = JobStep(job_id=self.job.pk, name=name, result=result)
             steps = JobStep.objects.using(self.fence.using)
             # A COMMIT that was not answered may have stored it.
-            self.fence.write(lambda: steps.bulk_create([step], ignore_conflicts=True))
-            self._steps[name] = result
-        return copy.deepcopy(self._steps[name])
+            self.fence.write(lambda _: steps.bulk_create([step], ignore_conflicts=True))
+            done[name] = result
+        return copy.deepcopy(done[name])
 
     def atomic(self) -> AbstractContextManager[None]:
         """Open a transaction for rows of your own: it commits only if this attempt owns the job.
@@ -179,13 +181,13 @@ class JobContext:
         """
         return self.fence.atomic()
 
-    @cached_property
     @db_retry
-    def _steps(self) -> dict[str, JSON]:
-        if self.job.attempt == 1:
-            return {}
-        rows = JobStep.objects.using(self.fence.using).filter(job=self.job.pk)
-        return dict(rows.values_list("name", "result"))
+    def _done_steps(self) -> dict[str, JSON]:
+        # What is known of a transaction that is open may have been rolled back since.
+        if self._steps is None or connections[self.fence.using].in_atomic_block:
+            rows = JobStep.objects.using(self.fence.using).filter(job=self.job.pk)
+            self._steps = dict(rows.values_list("name", "result"))
+        return self._steps
 
     def _has(self, scene: ScenePrompt) -> bool:
         rows = Scene.objects.using(self.fence.using).filter(session_id=self.job.session_id)

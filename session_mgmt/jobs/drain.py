@@ -8,6 +8,7 @@ past here ends at once, and another worker goes on where it was.
 from __future__ import annotations
 
 import mmap
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING, Final, Self
@@ -20,6 +21,7 @@ __all__ = ["StopSignals", "request_drain"]
 # Shared with forked children: of a pool of processes only the parent learns that it is to stop.
 _FLAG: Final = mmap.mmap(-1, 1)
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_innermost: Final = threading.local()
 
 
 def request_drain() -> None:
@@ -34,20 +36,31 @@ class StopSignals:
     """Hear SIGTERM and SIGINT while the `with` block runs, in the main thread.
 
     What the worker itself does upon them it still does. One that would have ended the process at
-    once does so after the block, and one that is ignored stays so.
+    once does so after the block, or when it comes again; one that is ignored stays so. Children
+    that are forked in the block are not concerned.
     """
 
     def __init__(self) -> None:
+        self._outer: StopSignals | None = None
         self._heard: list[int] = []
         self._fatal: list[int] = []
         self._before: dict[int, object] = {}
+        self._pid = os.getpid()
+
+    @property
+    def is_nested(self) -> bool:
+        """Tell whether another block of this thread is around this one."""
+        return self._outer is not None
 
     @property
     def is_draining(self) -> bool:
         """Tell whether this process was asked to stop, or the one it was forked from."""
-        return bool(self._heard) or _FLAG[0] == 1
+        outer = self._outer is not None and self._outer.is_draining
+        return bool(self._heard) or outer or _FLAG[0] == 1
 
     def __enter__(self) -> Self:
+        self._outer = getattr(_innermost, "signals", None)
+        _innermost.signals = self
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 handler = signal.getsignal(number)
@@ -57,15 +70,23 @@ class StopSignals:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type] # what getsignal gave
+        _innermost.signals = self._outer
+        for number in self._before:
+            self._restore(number)
         if self._fatal:
             signal.raise_signal(self._fatal[0])
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
+        if number in self._fatal or os.getpid() != self._pid:
+            self._restore(number)
+            signal.raise_signal(number)
+            return
         self._heard.append(number)
         handler = self._before[number]
         if callable(handler) and handler is not signal.default_int_handler:
             handler(number, frame)
         else:
             self._fatal.append(number)
+
+    def _restore(self, number: int) -> None:
+        signal.signal(number, self._before[number])  # type: ignore[arg-type] # what getsignal gave

@@ -32,20 +32,24 @@ class Fence:
     sign of life and renews the lease.
 
     Attributes:
+        job: the row as it was claimed.
         using: database alias.
         is_cancelled: whether the handler was told that somebody cancelled the job.
+        is_stopping: whether it was told that the worker is to stop.
     """
 
     def __init__(self, job: Job, signals: StopSignals) -> None:
         self.using = job._state.db or "default"
         self.is_cancelled = False
-        self._job = job
+        self.is_stopping = False
+        self.job = job
         self._signals = signals
 
-    def write(self, work: Callable[[], object], **values: object) -> None:
+    def write(self, work: Callable[[bool], object], **values: object) -> None:
         """Do `work` with columns of the job in one transaction; through an outage of the database.
 
-        After that, if the worker is to stop, the attempt ends here: what was written counts.
+        It is told by a true argument that an earlier call may have committed (see `surely`). After
+        that, if the worker is to stop, the attempt ends here: what was written counts.
 
         Raises:
             LeaseLostError: this attempt no longer owns the job; nothing is written.
@@ -53,9 +57,9 @@ class Fence:
             WorkerStoppingError: it is written, and the attempt is to end.
         """
 
-        def fenced() -> None:
+        def fenced(is_repeat: bool) -> None:
             self._pass(values)
-            work()
+            work(is_repeat)
 
         surely(fenced, self.using)
         self.look_around()
@@ -66,11 +70,18 @@ class Fence:
         with transaction.atomic(using=self.using):
             self._pass({})
             yield
+            self._pass({})  # the lease lasts from the end, as nobody could renew it meanwhile
+
+    @property
+    def is_draining(self) -> bool:
+        """Tell whether the worker is to stop."""
+        return self._signals.is_draining
 
     def look_around(self) -> None:
         """Raise WorkerStoppingError if the worker is to stop and no transaction is open."""
-        if self._signals.is_draining and not connections[self.using].in_atomic_block:
-            raise WorkerStoppingError(self._job.pk)
+        if self.is_draining and not connections[self.using].in_atomic_block:
+            self.is_stopping = True
+            raise WorkerStoppingError(self.job.pk)
 
     def require_open(self) -> None:
         """Raise what a write would raise now; one query."""
@@ -96,8 +107,8 @@ class Fence:
     def _refuse(self) -> NoReturn:
         if self._owned().exists():
             self.is_cancelled = True
-            raise JobCancelledError(self._job.pk)
-        raise LeaseLostError(self._job.pk, self._job.attempt)
+            raise JobCancelledError(self.job.pk)
+        raise LeaseLostError(self.job.pk, self.job.attempt)
 
     def _owned(self) -> JobQuerySet:
-        return Job.objects.using(self.using).owned_by(self._job)
+        return Job.objects.using(self.using).owned_by(self.job)

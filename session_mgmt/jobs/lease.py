@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from django.db import Error as DatabaseError
 from django.db import connections
-from django.db.models.functions import Now
+from django.db.models import F
+from django.db.models.functions import Greatest, Now
 
 from session_mgmt.conf import get_settings
+from session_mgmt.db.connection import leave_pool
 from session_mgmt.exceptions import LeaseLostError
 from session_mgmt.jobs.attempts import fail_attempt
 from session_mgmt.models import Job
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Heartbeat"]
 
 logger = logging.getLogger(__name__)
+
+_PATIENCE: Final = 5.0
+_PAUSE: Final = 1.0
 
 
 class Heartbeat:
@@ -51,7 +55,10 @@ class Heartbeat:
         )
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no more threads: then only writes renew the lease
+            logger.warning("Job %s runs without a heartbeat: %s", self._job.pk, error)
         return self
 
     def __exit__(
@@ -61,24 +68,32 @@ class Heartbeat:
         traceback: TracebackType | None,
     ) -> None:
         self._stop.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            # It may wait for the database; what it writes after the end of the attempt is refused.
+            self._thread.join(_PATIENCE)
 
     def _beat(self) -> None:
-        while not self._stop.wait(self._seconds_to_next()):
+        # A pool that is used up by attempts, each with its connection, must not cost them all.
+        leave_pool(self._using)
+        has_failed = False
+        while not self._stop.wait(self._seconds_to_next(has_failed)):
             try:
                 if not self._goes_on():
                     return
-            except DatabaseError as error:
-                logger.warning(
-                    "Lease of job %s was not renewed: %s", self._job.pk, type(error).__name__
-                )
+                has_failed = False
             except LeaseLostError:
                 return
+            except Exception as error:  # the next beat may do better, and without any all is lost
+                name = type(error).__name__
+                logger.warning("Lease of job %s was not renewed: %s", self._job.pk, name)
+                has_failed = True
             finally:
                 connections[self._using].close()
 
-    def _seconds_to_next(self) -> float:
+    def _seconds_to_next(self, has_failed: bool) -> float:
         pause: float = get_settings().LEASE.total_seconds() / 3
+        if has_failed:
+            return min(pause, _PAUSE)
         if self._deadline is None:
             return pause
         return max(0.0, min(pause, self._deadline - time.monotonic()))
@@ -87,6 +102,7 @@ class Heartbeat:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             fail_attempt(self._job, f"The attempt took longer than {self._timeout}")
             return False
-        lease = get_settings().LEASE
         owned = Job.objects.using(self._using).owned_by(self._job)
-        return bool(owned.update(lease_expires_at=Now() + lease))
+        # Whoever had the row locked meanwhile may have renewed the lease after this began.
+        renewed = Greatest(F("lease_expires_at"), Now() + get_settings().LEASE)
+        return bool(owned.update(lease_expires_at=renewed))

@@ -8,20 +8,23 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
+from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Random
 
 from session_mgmt.conf import get_settings
+from session_mgmt.db import Fault, classify
 from session_mgmt.db.returning import update_returning
 from session_mgmt.jobs.attempts import abandon_attempt
 from session_mgmt.jobs.dispatch import dispatch
 from session_mgmt.jobs.handlers import registered
 from session_mgmt.models import Job
+from session_mgmt.redaction import log_error
 from session_mgmt.states import JobStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import timedelta
 
 __all__ = ["Rescue", "RescueOnRead", "rescue_jobs", "rescue_on_read"]
@@ -30,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _BATCH: Final = 500
 _BATCH_ON_READ: Final = 20
+_MOST_REFUSALS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +53,23 @@ def rescue_jobs(using: str = "default", *, dry_run: bool = False, limit: int = _
     """Make one pass over the jobs whose handlers this process knows.
 
     Safe to run in any number of processes at once: every step is a guarded UPDATE that one of
-    them wins. Those that have waited longest come first. An error with one job is logged and does
-    not keep the others waiting; an engine that refuses is asked again in the next pass.
+    them wins, and a row that somebody has locked is left out. An error with one job is logged and
+    does not keep the others waiting; after three in a row the rest is left to the next pass, since
+    the engine is away.
 
     Args:
         using: database alias.
         dry_run: only count.
         limit: how many jobs of each kind to handle in this pass.
     """
-    jobs = Job.objects.using(using).filter(job_type__in=list(registered()))
+    rows = Job.objects.using(using).filter(job_type__in=list(registered()))
+    jobs = rows.defer("parameters", "result")
     abandoned = jobs.abandoned().order_by("lease_expires_at")[:limit]
-    lost = jobs.undelivered().order_by(F("dispatched_at").asc(nulls_first=True), "pk")[:limit]
+    # Those that were never sent in any order: what the engine refuses must not stand in the way.
+    lost = jobs.undelivered().order_by(F("dispatched_at").asc(nulls_first=True), Random())[:limit]
     if dry_run:
         return Rescue(taken_over=abandoned.count(), redispatched=lost.count())
-    taken_over = sum(_logged(abandon_attempt, job) for job in abandoned)
-    return Rescue(taken_over, redispatched=sum(_logged(_redispatch, job) for job in lost))
+    return Rescue(_count(abandon_attempt, abandoned), redispatched=_count(_redispatch, lost))
 
 
 class RescueOnRead:
@@ -75,24 +81,24 @@ class RescueOnRead:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._next = 0.0
+        self._next: dict[str, float] = {}
 
     def __call__(self, using: str = "default") -> None:
         """Make a pass if it is time."""
         pause: timedelta | None = get_settings().RESCUE_ON_READ
-        if pause is None or not self._is_time(pause.total_seconds()):
+        if pause is None or not self._is_time(using, pause.total_seconds()):
             return
         try:
             rescue_jobs(using, limit=_BATCH_ON_READ)
-        except Exception:
-            logger.exception("Lost jobs could not be looked for")
+        except Exception as error:
+            log_error(logger, error, "Lost jobs could not be looked for")
 
-    def _is_time(self, pause: float) -> bool:
+    def _is_time(self, using: str, pause: float) -> bool:
         with self._lock:
             now = time.monotonic()
-            if now < self._next:
+            if now < self._next.get(using, 0.0):
                 return False
-            self._next = now + pause
+            self._next[using] = now + pause
             return True
 
 
@@ -101,7 +107,8 @@ rescue_on_read: Final = RescueOnRead()
 
 def _redispatch(job: Job) -> bool:
     row = Job.objects.using(job._state.db).filter(pk=job.pk)
-    won = update_returning(row.undelivered(), dispatched_at=Now())
+    with transaction.atomic(using=job._state.db):
+        won = row.undelivered().lock_free() and update_returning(row, dispatched_at=Now())
     if not won:
         return False
     try:
@@ -112,11 +119,18 @@ def _redispatch(job: Job) -> bool:
     return True
 
 
-def _logged(step: Callable[[Job], bool], job: Job) -> bool:
-    try:
-        return step(job)
-    except DatabaseError:
-        raise  # the database is away: so it is for every other job
-    except Exception:  # an engine may raise anything; the other jobs do not wait for it
-        logger.exception("Job %s could not be rescued", job.pk)
-        return False
+def _count(step: Callable[[Job], bool], jobs: Iterable[Job]) -> int:
+    """Return how many steps did something; go on after an error, unless they are in a row."""
+    done = refused = 0
+    for job in jobs:
+        try:
+            done += step(job)
+            refused = 0
+        except Exception as error:  # an engine may raise anything; the other jobs do not wait
+            if isinstance(error, DatabaseError) and classify(error) is not Fault.PERMANENT:
+                raise  # the database is away: so it is for every other job
+            log_error(logger, error, "Job %s could not be rescued", job.pk)
+            refused += 1
+            if refused == _MOST_REFUSALS:
+                break
+    return done

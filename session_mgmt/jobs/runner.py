@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from typing import TYPE_CHECKING
 
+from django.db import Error as DatabaseError
 from django.db import connections
 
-from session_mgmt.exceptions import (
-    GiveUp,
-    LeaseLostError,
-    WorkerStoppingError,
-)
+from session_mgmt.db.errors import describe
+from session_mgmt.exceptions import GiveUp, InvalidInputError, LeaseLostError
 from session_mgmt.jobs.attempts import (
     begin_attempt,
     cancel_attempt,
@@ -24,7 +21,7 @@ from session_mgmt.jobs.context import JobContext
 from session_mgmt.jobs.drain import StopSignals
 from session_mgmt.jobs.handlers import registered
 from session_mgmt.jobs.lease import Heartbeat
-from session_mgmt.redaction import redacted
+from session_mgmt.redaction import log_error
 
 if TYPE_CHECKING:
     from session_mgmt.jobs.handlers import Handler
@@ -40,14 +37,16 @@ def run_job(job_id: int, using: str = "default") -> bool:
 
     Any number of deliveries of one job are harmless: the claim lets one through. An exception of
     the handler ends the attempt, not the caller; the job is tried again, or fails for good when no
-    attempt is left. What ends the process, such as SystemExit, is handed on after the job was given
-    back. A process that is killed leaves the job to `rescue_jobs`.
+    attempt is left. What ends the process, such as SystemExit, is handed on after that. A process
+    that is killed leaves the job to `rescue_jobs`.
 
     Returns:
         Whether an attempt was made.
     """
     handlers = registered()
     with StopSignals() as signals:
+        if signals.is_nested and signals.is_draining:
+            return False  # the engine runs jobs at once, also the one that was just given back
         job = begin_attempt(job_id, handlers, using)
         if job is None:
             logger.debug("Job %s is not pending, not due or not known; nothing to do", job_id)
@@ -55,51 +54,66 @@ def run_job(job_id: int, using: str = "default") -> bool:
         handler = handlers[job.job_type]
         try:
             with Heartbeat(job, handler.timeout):
-                _attempt(handler, JobContext(job, signals))
+                _attempt(job, handler, JobContext(job, signals))
         except LeaseLostError as lost:
             logger.warning("%s", lost)
     return True
 
 
-def _attempt(handler: Handler, context: JobContext) -> None:
-    job = context.job
+def _attempt(job: Job, handler: Handler, context: JobContext) -> None:
     try:
+        context.fence.look_around()
         result = handler.function(context)
+        _tidy(context.fence.using)
         if context.fence.is_cancelled:
             cancel_attempt(job)
         else:
-            complete_attempt(job, result)
-    except WorkerStoppingError:
-        give_back(job)
+            _complete(job, result)
     except Exception as error:
         if isinstance(error, LeaseLostError) and error.job_id == job.pk:
             raise
-        connection = connections[context.fence.using]
-        if not connection.in_atomic_block:  # somebody's, who goes on with it
-            connection.close_if_unusable_or_obsolete()
+        _tidy(context.fence.using)
         if context.fence.is_cancelled:
             cancel_attempt(job)
-            return
-        text = redacted("".join(traceback.format_exception(error)))
-        logger.error("Job %s: attempt %s raised\n%s", job.pk, job.attempt, text)  # noqa: TRY400
-        fail_attempt(job, _reason(error), for_good=isinstance(error, GiveUp))
-    except BaseException:
-        _give_back_at_the_end(job)
+        elif context.fence.is_stopping:
+            give_back(job)
+        else:
+            log_error(logger, error, "Job %s: attempt %s raised", job.pk, job.attempt)
+            fail_attempt(job, _reason(error), for_good=isinstance(error, GiveUp))
+    except BaseException as end:
+        _leave(job, end, is_told=context.fence.is_draining)
         raise
 
 
-def _give_back_at_the_end(job: Job) -> None:
+def _complete(job: Job, result: object) -> None:
     try:
-        give_back(job)
+        complete_attempt(job, result)
+    except InvalidInputError as error:  # the work is done, and would give the same again
+        fail_attempt(job, _reason(error), for_good=True)
+
+
+def _tidy(using: str) -> None:
+    """Close a connection that the handler left broken, or without autocommit."""
+    connection = connections[using]
+    if not connection.in_atomic_block:  # somebody's, who goes on with it
+        connection.close_if_unusable_or_obsolete()
+
+
+def _leave(job: Job, end: BaseException, *, is_told: bool) -> None:
+    try:
+        if is_told:
+            give_back(job)
+        else:
+            fail_attempt(job, f"The handler ended its process: {type(end).__name__}")
     except Exception as error:  # what ends the process matters more, and a rescue finds the job
-        logger.warning("Job %s was not given back: %s", job.pk, type(error).__name__)
+        logger.warning("Job %s was left to a rescue: %s", job.pk, type(error).__name__)
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, GiveUp):
-        return str(error)
     name = type(error).__name__
+    if isinstance(error, DatabaseError):
+        return f"{name}: {describe(error)}"  # without the rows that the server quotes
     try:
-        return f"{name}: {error}"
+        return str(error) if isinstance(error, GiveUp) else f"{name}: {error}"
     except Exception as unreadable:
         return f"{name}, whose text cannot be read ({type(unreadable).__name__})"

@@ -20,7 +20,11 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='job',
             name='given_back',
-            field=models.PositiveIntegerField(default=0, verbose_name='given back'),
+            field=models.PositiveIntegerField(db_default=0, default=0, verbose_name='given back'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(condition=models.Q(('session__isnull', False), ('status__in', ('pending', 'running'))), fields=['session'], name='job_unfinished_idx'),
         ),
         migrations.CreateModel(
             name='JobStep',

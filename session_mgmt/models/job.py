@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -11,9 +13,20 @@ from session_mgmt.models.base import BaseModel
 from session_mgmt.models.fields import StatusField
 from session_mgmt.models.job_queries import JobQuerySet
 from session_mgmt.models.session import GenerationSession
-from session_mgmt.states import JobStatus
+from session_mgmt.states import ACTIVE_JOB_STATUSES, JobStatus
 
 __all__ = ["Job"]
+
+_EDITABLE: Final = (
+    "session",
+    "parameters",
+    "max_retries",
+    "run_after",
+    "priority",
+    "is_active",
+    "updated_at",
+)
+_ALL_FOUR: Final = 4  # positional arguments of Model.save, of which update_fields is the last
 
 
 class Job(BaseModel):
@@ -62,7 +75,7 @@ class Job(BaseModel):
     progress = models.FloatField(_("progress"), default=0.0)
     current_step = models.TextField(_("current step"), blank=True, default="")
     attempt = models.PositiveIntegerField(_("attempt"), default=0)
-    given_back = models.PositiveIntegerField(_("given back"), default=0)
+    given_back = models.PositiveIntegerField(_("given back"), default=0, db_default=0)
     max_retries = models.PositiveIntegerField(_("retries"), null=True, blank=True)
     lease_expires_at = models.DateTimeField(_("lease expires"), null=True, blank=True)
     run_after = models.DateTimeField(_("run after"), null=True, blank=True)
@@ -96,7 +109,22 @@ class Job(BaseModel):
             models.Index(
                 fields=["id"], condition=Q(status=JobStatus.RUNNING), name="job_running_idx"
             ),
+            models.Index(
+                fields=["session"],
+                condition=Q(status__in=ACTIVE_JOB_STATUSES, session__isnull=False),
+                name="job_unfinished_idx",
+            ),
         ]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:  # Any: as Model.save
+        """Save what a person may change; where the job stands is written by guarded UPDATEs only.
+
+        So an attempt that has lost its job, or a form that was open for an hour, puts nothing back.
+        With `update_fields` it is as it always is.
+        """
+        if not self._state.adding and kwargs.get("update_fields") is None and len(args) < _ALL_FOUR:
+            kwargs["update_fields"] = _EDITABLE
+        super().save(*args, **kwargs)
 
     def __str__(self) -> str:
         return f"{self.job_type} {self.target_id} #{self.run_number}"

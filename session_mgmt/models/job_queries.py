@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from django.db import transaction
 from django.db.models import F, Q
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Coalesce, Greatest, Now
 from django.db.models.lookups import GreaterThan
 
 from session_mgmt.conf import get_settings
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from session_mgmt.models.session import GenerationSession
 
 __all__ = ["JobQuerySet"]
+
+_AT_ONCE: Final = 1_000
 
 
 class JobQuerySet(BaseQuerySet["Job"]):
@@ -141,18 +143,24 @@ class JobQuerySet(BaseQuerySet["Job"]):
         sessions of the jobs stay as they are.
         """
         self._for_write = True
+        count = 0
         with transaction.atomic(using=self.db):
             rows = self.unfinished().select_for_update().order_by("pk")
-            found = self.model._default_manager.using(self.db).filter(
-                pk__in=list(rows.values_list("pk", flat=True))
-            )
-            ended = found.filter(status=JobStatus.PENDING).update(
-                status=JobStatus.CANCELLED, finished_at=Now(), updated_at=Now()
-            )
-            asked = found.filter(status=JobStatus.RUNNING).update(
-                cancel_requested_at=Coalesce("cancel_requested_at", Now())
-            )
-        return ended + asked
+            numbers = list(rows.values_list("pk", flat=True))
+            for start in range(0, len(numbers), _AT_ONCE):
+                found = self.filter(pk__in=numbers[start : start + _AT_ONCE])
+                count += found.filter(status=JobStatus.PENDING).update(
+                    status=JobStatus.CANCELLED, finished_at=Now(), updated_at=Now()
+                )
+                count += found.filter(status=JobStatus.RUNNING).update(
+                    cancel_requested_at=Coalesce("cancel_requested_at", Now())
+                )
+        return count
+
+    def lock_free(self) -> bool:
+        """Lock the rows that nobody else has locked; tell whether there was one."""
+        self._for_write = True
+        return bool(self.select_for_update(skip_locked=True).values_list("pk"))
 
     def abandoned(self) -> Self:
         """Keep the running jobs whose lease ran out."""
@@ -161,11 +169,13 @@ class JobQuerySet(BaseQuerySet["Job"]):
     def undelivered(self) -> Self:
         """Keep the due jobs that nobody was told of, or that nobody came for in a long while.
 
-        The while is `REDISPATCH_AFTER` at first and doubles with each message: a job that only
-        waits behind many others must not fill the queue with copies of itself.
+        The while is `REDISPATCH_AFTER` at first and doubles with each message, counted from when
+        the job was due: one that only waits behind many others must not fill the queue with copies
+        of itself.
         """
         first_wait: timedelta = get_settings().REDISPATCH_AFTER
-        waited = GreaterThan(Now() - F("dispatched_at"), F("dispatched_at") - F("updated_at"))
+        since = Greatest(F("updated_at"), Coalesce(F("run_after"), F("updated_at")))
+        waited = GreaterThan(Now() - F("dispatched_at"), F("dispatched_at") - since)
         return self.due().filter(
             Q(dispatched_at__isnull=True) | (Q(dispatched_at__lt=Now() - first_wait) & Q(waited))
         )

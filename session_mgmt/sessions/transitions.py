@@ -41,7 +41,9 @@ def move(session_id: object, status: GenerationStatus, error_message: str, using
 
     Cancelling a session cancels its jobs, in the same transaction: jobs are locked before their
     session, everywhere. A caller who holds the session already may find an attempt in the way that
-    holds a job and wants the session; then the database ends one of the two, as a deadlock.
+    holds a job and wants the session; then the database ends one of the two, as a deadlock. Jobs
+    that came or were claimed between the two statements are cancelled after the commit; those that
+    come later are when they are claimed.
 
     See `SessionManager.transition_to` for what is guaranteed.
     """
@@ -59,6 +61,8 @@ def move(session_id: object, status: GenerationStatus, error_message: str, using
     with transaction.atomic(using=using):
         if target is GenerationStatus.CANCELLED:
             Job.objects.using(using).filter(session__in=found.able_to_become(target)).cancel()
+            late = Job.objects.using(using).filter(session__in=found.filter(status=target))
+            transaction.on_commit(late.cancel, using=using, robust=True)
         event = SessionEvent.objects.using(using).append(
             found.able_to_become(target), "status_changed", {"status": target.value}, **changes
         )

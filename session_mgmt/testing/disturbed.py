@@ -71,12 +71,12 @@ class DisturbedFence(Fence):
         self._at = at
         self._order: Exception | None = None
 
-    def write(self, work: Callable[[], object], **values: object) -> None:
+    def write(self, work: Callable[[bool], object], **values: object) -> None:
         """Do as `Fence`, and come to harm if it is the one."""
 
-        def cut() -> None:
+        def cut(is_repeat: bool) -> None:
             self._lose_connection(Disturbance.CONNECTION_LOST)
-            work()
+            work(is_repeat)
             self._lose_connection(Disturbance.COMMIT_LOST)
 
         if connections[self.using].in_atomic_block:
@@ -150,16 +150,16 @@ class DisturbedFence(Fence):
         """Do what is to happen before the write."""
         if self._disturbance is Disturbance.TAKEN_OVER:
             self.happened = True
-            lose_lease(self._job.pk, self.using)
-            while run_at_once(self._job.pk, self.using):
+            lose_lease(self.job.pk, self.using)
+            while run_at_once(self.job.pk, self.using):
                 pass
         elif self._disturbance is Disturbance.CANCELLED:
-            self.happened = cancel_job(self._job, self.using)
+            self.happened = cancel_job(self.job, self.using)
         elif self._disturbance is Disturbance.WORKER_STOPS:
             self.happened = self._stop.asked = True
         elif self._disturbance is Disturbance.DELIVERED_TWICE:
             self.happened = True
-            if run_job(self._job.pk, self.using):
+            if run_job(self.job.pk, self.using):
                 self.problem = "A second delivery was let through while the first attempt ran."
 
     def _lose_connection(self, when: Disturbance) -> None:
@@ -171,7 +171,7 @@ class DisturbedFence(Fence):
         self.happened = self.is_dead = True
         # An attempt that is over owns nothing, so that neither the runner nor the heartbeat, which
         # would be gone with the process, can end it in good order.
-        self._job.attempt = 0
+        self.job.attempt = 0
         raise _Killed
 
     def _require_alive(self) -> None:
@@ -193,7 +193,7 @@ def run_attempt(job: Job, disturbance: Disturbance | None, at: int) -> Disturbed
     def disturbed(context: JobContext) -> object:
         if fences or context.job.pk != job.pk:
             return handler.function(context)
-        fence = DisturbedFence(context.job, disturbance, at)
+        fence = DisturbedFence(context.fence.job, disturbance, at)
         fences.append(fence)
         context.fence = fence
         return fence.watch(handler.function, context)

@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from session_mgmt.jobs import run_job
+
 
 class BrokenEngine:
     def deliver(self, job_id, using, *, priority, run_after):
@@ -21,13 +23,23 @@ class ImpatientEngine:
 
 
 class PickyEngine:
-    """Refuses one job."""
+    """Refuses some jobs."""
 
     delivered: ClassVar[list[int]] = []
-    refused: ClassVar[int | None] = None
+    refused: ClassVar[set[int]] = set()
 
     def deliver(self, job_id, using, *, priority, run_after):
-        if job_id == self.refused:
+        if job_id in self.refused:
             raise RuntimeError("engine is down")
         self.delivered.append(job_id)
+        return True
+
+
+class EagerEngine:
+    """Runs a job at once, as an engine for development does."""
+
+    def deliver(self, job_id, using, *, priority, run_after):
+        if run_after is not None:
+            return False
+        run_job(job_id, using)
         return True

@@ -7,8 +7,11 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
 
 from session_mgmt import ConfigurationError, GenerationStatus, JobStatus, LeaseLostError
+from session_mgmt.db import unit_of_work
+from session_mgmt.exceptions import CommitOutcomeUnknownError
 from session_mgmt.jobs import GiveUp, job_handler, run_job
 from session_mgmt.models import Job
 from tests.jobs.making import make, make_due, make_session, status_of
@@ -246,3 +249,157 @@ def test_a_job_that_fails_is_logged_with_its_traceback_and_leaves_no_thread(regi
     ]
     assert "ZeroDivisionError" in caplog.messages[0]
     assert not [one for one in threading.enumerate() if one.name.startswith("lease-of-job")]
+
+
+def test_a_result_that_is_not_json_is_not_worked_out_again(register):
+    register("work", lambda job: object(), max_retries=5)
+    job = make("work")
+    run_job(job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.attempt) == (JobStatus.FAILED, 1)
+
+
+def test_a_giving_up_that_cannot_be_read_fails_the_job_all_the_same(register):
+    def work(job):
+        raise GiveUp(10**5000)
+
+    register("work", work)
+    job = make("work")
+    run_job(job.pk)
+    job.refresh_from_db()
+    assert job.status is JobStatus.FAILED
+    assert job.error_message == "GiveUp, whose text cannot be read (ValueError)"
+
+
+def test_the_rows_that_the_database_quotes_are_not_told(register, caplog):
+    def work(job):
+        job.session.idempotency_key = "private text"
+        type(job.session).objects.bulk_create([job.session])
+
+    register("work", work, max_retries=0)
+    job = make("work", session=make_session())
+    run_job(job.pk)
+    job.refresh_from_db()
+    assert job.status is JobStatus.FAILED
+    assert "IntegrityError" in job.error_message
+    assert "private text" not in job.error_message + caplog.text
+
+
+def test_a_handler_that_leaves_a_transaction_open_loses_its_own_rows_not_the_result(register):
+    def work(job):
+        connection.set_autocommit(False)
+        type(job.session).objects.filter(pk=job.session.pk).update(error_message="lost")
+        return "done"
+
+    register("work", work)
+    session = make_session()
+    job = make("work", session=session)
+    run_job(job.pk)
+    connection.close()
+    job.refresh_from_db()
+    session.refresh_from_db()
+    assert (job.status, job.result) == (JobStatus.COMPLETED, "done")
+    assert session.error_message == ""
+
+
+def test_what_a_handler_does_to_its_row_does_not_break_the_fence(register):
+    def work(job):
+        job.job.attempt = job.job.pk = 4711
+        job.progress(1, 2)
+        return "done"
+
+    register("work", work)
+    job = make("work")
+    run_job(job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.attempt, job.progress) == (JobStatus.COMPLETED, 1, 1.0)
+
+
+def test_a_stale_row_that_is_saved_puts_nothing_back():
+    job = make("echo", {"a": 1})
+    stale = Job.objects.get()
+    run_job(job.pk)
+    stale.priority = 5
+    stale.save()
+    job.refresh_from_db()
+    assert (job.status, job.attempt, job.priority) == (JobStatus.COMPLETED, 1, 5)
+    assert job.result == {"parameters": {"a": 1}}
+    job.error_message = "by hand"
+    job.save(update_fields=["error_message"])
+    assert Job.objects.get().error_message == "by hand"
+
+
+@ON_A_SERVER
+def test_a_claim_whose_commit_was_not_answered_is_this_workers_own(register, monkeypatch):
+    real = unit_of_work._Unit.attempt
+    lost = []
+
+    def attempt(unit):
+        result = real(unit)
+        if "begin_attempt" in unit._fn.func.__qualname__ and not lost:
+            lost.append(result)
+            raise CommitOutcomeUnknownError
+        return result
+
+    register("work", lambda job: job.job.attempt, max_retries=0)
+    job = make("work")
+    monkeypatch.setattr(unit_of_work._Unit, "attempt", attempt)
+    assert run_job(job.pk) is True
+    job.refresh_from_db()
+    assert lost
+    assert (job.status, job.result) == (JobStatus.COMPLETED, 1)
+
+
+@ON_A_SERVER
+def test_an_attempt_that_fails_is_announced_though_its_commit_was_not_answered(
+    register, monkeypatch
+):
+    real = unit_of_work._Unit.attempt
+    lost = []
+
+    def attempt(unit):
+        result = real(unit)
+        if "_retry_or_fail" in unit._fn.func.__qualname__ and not lost:
+            lost.append(result)
+            DBTaskResult.objects.all().delete()
+            raise CommitOutcomeUnknownError
+        return result
+
+    register("work", lambda job: 1 / 0)
+    job = make("work")
+    monkeypatch.setattr(unit_of_work._Unit, "attempt", attempt)
+    run_job(job.pk)
+    assert lost
+    assert status_of(job) is JobStatus.PENDING
+    assert DBTaskResult.objects.get().args_kwargs["args"][0] == job.pk
+
+
+def test_a_long_transaction_of_the_handlers_own_does_not_cost_its_lease(register, settings):
+    settings.SESSION_MGMT = {"LEASE": 0.6}
+    expired = []
+
+    def work(job):
+        before = Job.objects.get().lease_expires_at
+        with job.atomic():
+            wait_until(lambda: timezone.now() > before + timedelta(seconds=0.5))
+        expired.append(Job.objects.abandoned().exists())
+
+    register("work", work)
+    job = make("work")
+    run_job(job.pk)
+    assert expired == [False]
+    assert status_of(job) is JobStatus.COMPLETED
+
+
+def test_a_worker_that_can_start_no_thread_runs_its_job_without_a_heartbeat(
+    register, monkeypatch, caplog
+):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    register("work", lambda job: "done")
+    job = make("work")
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    run_job(job.pk)
+    assert status_of(job) is JobStatus.COMPLETED
+    assert "without a heartbeat" in caplog.text

@@ -1,13 +1,18 @@
 """A cancelled job stops: at once if it waits, at the handler's next word if it runs."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connection, transaction
 
 from session_mgmt import GenerationStatus, InvalidInputError, JobStatus, ScenePrompt
 from session_mgmt.exceptions import JobCancelledError
-from session_mgmt.jobs import cancel_job, rescue_jobs, run_job
+from session_mgmt.jobs import JobRequest, cancel_job, rescue_jobs, run_job
+from session_mgmt.jobs.attempts import abandon_attempt, begin_attempt
 from session_mgmt.models import Job
 from session_mgmt.sessions import session_manager
 from tests.jobs.making import let_lease_run_out, make, make_due, make_session, status_of
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -196,10 +201,70 @@ def test_a_job_that_was_asked_to_stop_does_not_come_back_from_a_retry(register):
     cancel_job(job)
     let_lease_run_out()
     # The rescue read the row before the cancellation.
-    from session_mgmt.jobs.attempts import abandon_attempt
-
     assert claimed.cancel_requested_at is None
     assert abandon_attempt(claimed) is True
     assert status_of(job) is JobStatus.CANCELLED
     make_due()
     assert run_job(job.pk) is False
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_a_job_that_was_claimed_while_the_cancellation_waited_is_cancelled_too():
+    session = make_session()
+    first = make("echo", target="first", session=session)
+    Job.objects.claim(first.pk)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            list(Job.objects.filter(pk=first.pk).select_for_update())
+            cancelled = pool.submit(cancel_in_a_thread, session.pk)
+            wait_until(is_somebody_waiting)
+            second = pool_claim(session)
+        assert cancelled.result(timeout=20) is True
+    assert Job.objects.get(pk=second).cancel_requested_at is not None
+
+
+def is_somebody_waiting():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return cursor.fetchone()
+
+
+def cancel_in_a_thread(session_id):
+    try:
+        return session_manager.update_session_status(session_id, GenerationStatus.CANCELLED)
+    finally:
+        connection.close()
+
+
+def pool_claim(session):
+    """Create and claim another job, on a connection of its own."""
+
+    def claim():
+        try:
+            job = make("echo", target="second", session=session)
+            return begin_attempt(job.pk, ["echo"], "default").pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(claim).result(timeout=20)
+
+
+def test_cancelling_a_cancelled_session_again_finds_what_was_missed():
+    session = make_session()
+    session_manager.update_session_status(session.pk, GenerationStatus.CANCELLED)
+    job = make("echo", session=session)
+    session_manager.update_session_status(session.pk, GenerationStatus.CANCELLED)
+    assert status_of(job) is JobStatus.CANCELLED
+
+
+def test_a_session_of_very_many_jobs_can_be_cancelled():
+    session = make_session()
+    requests = [JobRequest("nobody_knows", str(n), session=session) for n in range(2_500)]
+    Job.objects.create_many_if_not_exist(requests)
+    session_manager.update_session_status(session.pk, GenerationStatus.CANCELLED)
+    assert Job.objects.filter(status=JobStatus.CANCELLED).count() == 2_500

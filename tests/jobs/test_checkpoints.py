@@ -142,6 +142,26 @@ def test_rows_of_ones_own_commit_with_the_step_that_tells_of_them(register):
     assert job.steps.count() == 1
 
 
+def test_a_step_that_was_rolled_back_is_done_again_in_the_same_attempt(register):
+    calls = []
+
+    def charge(job):
+        with job.atomic():
+            job.step("charge", lambda: calls.append(1))
+            if len(calls) == 1:
+                raise KeyError
+
+    def work(job):
+        with pytest.raises(KeyError):
+            charge(job)
+        charge(job)
+
+    register("work", work)
+    job = make("work")
+    run_job(job.pk)
+    assert (len(calls), job.steps.count()) == (2, 1)
+
+
 def test_a_scene_whose_commit_was_not_answered_is_saved_once(register, monkeypatch):
     """The COMMIT happens, its answer is lost, the write is repeated."""
     from session_mgmt.db import unit_of_work
@@ -152,7 +172,7 @@ def test_a_scene_whose_commit_was_not_answered_is_saved_once(register, monkeypat
 
     def attempt(unit):
         result = real(unit)
-        if unit._fn.__qualname__.startswith("Fence.write") and len(lost) < 3:
+        if unit._fn.func.__qualname__.startswith("Fence.write") and len(lost) < 3:
             lost.append(1)
             raise CommitOutcomeUnknownError
         return result

@@ -11,7 +11,7 @@ from django_tasks_db.models import DBTaskResult
 from example_project.storyboard.services import start_storyboard
 from session_mgmt import GenerationRequest, GenerationStatus, JobStatus, ScenePrompt
 from session_mgmt.exceptions import WorkerStoppingError
-from session_mgmt.jobs import drain, run_job
+from session_mgmt.jobs import GiveUp, drain, run_job
 from session_mgmt.models import Job, Scene, SessionEvent
 from session_mgmt.sessions import session_manager
 from tests.jobs.making import make, make_session, status_of
@@ -111,16 +111,107 @@ def test_the_signal_does_what_it_did_before_once_the_attempt_has_ended(register)
 
 
 @pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
-def test_what_ends_the_process_is_handed_on_and_the_job_given_back(register, end):
+def test_what_ends_the_process_is_handed_on_and_the_attempt_is_spent(register, end):
     def work(job):
         raise end
 
-    register("work", work)
+    register("work", work, max_retries=1)
     job = make("work")
-    with pytest.raises(end):
-        run_job(job.pk)
+    for status in (JobStatus.PENDING, JobStatus.FAILED):
+        Job.objects.update(run_after=None)
+        with pytest.raises(end):
+            run_job(job.pk)
+        assert status_of(job) is status
+    job.refresh_from_db()
+    assert (job.attempt, job.given_back) == (2, 0)
+    assert job.error_message == f"The handler ended its process: {end.__name__}"
+
+
+def test_a_worker_that_is_forced_to_stop_gives_its_job_back(register):
+    def force(number, frame):
+        raise SystemExit
+
+    def work(job):
+        be_told_to_stop()
+
+    before = signal.signal(signal.SIGTERM, force)
+    register("work", work, max_retries=0)
+    job = make("work")
+    try:
+        with pytest.raises(SystemExit):
+            run_job(job.pk)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     job.refresh_from_db()
     assert (job.status, job.given_back) == (JobStatus.PENDING, 1)
+
+
+@pytest.mark.parametrize("wrapped", [ValueError, GiveUp])
+def test_a_handler_that_makes_an_error_of_it_gives_its_job_back_too(
+    register, stop_signals, wrapped
+):
+    def work(job):
+        be_told_to_stop()
+        try:
+            job.progress(1, 2)
+        except Exception as error:
+            raise wrapped("no luck") from error
+
+    register("work", work, max_retries=0)
+    job = make("work")
+    run_job(job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.given_back, job.error_message) == (JobStatus.PENDING, 1, "")
+
+
+def test_a_handler_is_not_begun_when_the_worker_is_to_stop(register, monkeypatch):
+    runs = []
+    register("work", lambda job: runs.append(1))
+    monkeypatch.setattr(drain, "_FLAG", [1])
+    job = make("work")
+    run_job(job.pk)
+    job.refresh_from_db()
+    assert (runs, job.status, job.given_back) == ([], JobStatus.PENDING, 1)
+
+
+def test_an_engine_that_runs_jobs_at_once_does_not_run_what_was_given_back(
+    register, stop_signals, settings
+):
+    settings.SESSION_MGMT = {"JOB_ENGINE": "tests.jobs.engines.EagerEngine"}
+    attempts = []
+
+    def work(job):
+        attempts.append(job.job.attempt)
+        be_told_to_stop()
+        job.progress(1, 2)
+
+    register("work", work)
+    job = make("work")
+    job.refresh_from_db()
+    assert (attempts, job.status, job.given_back) == ([1], JobStatus.PENDING, 1)
+
+
+def test_a_process_that_a_handler_forks_can_be_stopped(register):
+    ended = []
+
+    def work(job):
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if not pid:
+            os.write(writing, b"ready")
+            signal.pause()
+            os._exit(0)
+        os.read(reading, 5)
+        os.kill(pid, signal.SIGTERM)
+        ended.append(os.WTERMSIG(os.waitpid(pid, 0)[1]))
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        register("work", work)
+        run_job(make("work").pk)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended == [signal.SIGTERM]
 
 
 def test_a_job_that_is_given_back_for_ever_keeps_its_attempts(register, stop_signals):

@@ -6,10 +6,11 @@ from json import loads
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from session_mgmt import GenerationRequest, JobStatus
@@ -191,7 +192,7 @@ def test_who_follows_an_unfinished_session_finds_its_lost_job(settings, client, 
 
 def in_a_thread(function):
     try:
-        function()
+        return function()
     finally:
         connection.close()
 
@@ -221,16 +222,77 @@ def test_a_job_that_waits_behind_others_is_not_sent_once_a_minute():
     assert 5 <= sent <= 12, "two days of waiting"
 
 
+def test_a_message_that_was_lost_while_its_job_was_not_due_is_sent_soon_after():
+    job = make(run_after=timezone.now() + timedelta(days=30))
+    DBTaskResult.objects.all().delete()
+    row = Job.objects.get()
+    assert row.dispatched_at == row.run_after, "the engine was told when"
+    for passed, sent in ((timedelta(days=29), 0), (timedelta(days=30, minutes=5), 1)):
+        Job.objects.update(
+            updated_at=row.updated_at - passed,
+            run_after=row.run_after - passed,
+            dispatched_at=row.dispatched_at - passed,
+        )
+        assert rescue_jobs().redispatched == sent
+    assert delivered() == [job.pk]
+
+
+def test_an_engine_that_is_away_ends_the_pass_and_every_job_has_its_turn(settings):
+    settings.SESSION_MGMT = {"JOB_ENGINE": "tests.jobs.engines.PickyEngine"}
+    refused = [Job.objects.create_if_not_exists("echo", f"refused{n}")[0].pk for n in range(4)]
+    PickyEngine.refused = set(refused)
+    good = [Job.objects.create_if_not_exists("echo", f"good{n}")[0].pk for n in range(3)]
+    PickyEngine.delivered.clear()
+    Job.objects.update(dispatched_at=None)
+    for _ in range(100):
+        rescue_jobs(limit=4)
+        if set(good) <= set(PickyEngine.delivered):
+            break
+    assert set(PickyEngine.delivered) == set(good)
+    PickyEngine.refused = set()
+
+
+def test_an_error_in_the_database_with_one_job_does_not_stop_the_others(monkeypatch, caplog):
+    jobs = [Job.objects.create_if_not_exists("echo", target)[0] for target in "abc"]
+    for job in jobs:
+        Job.objects.claim(job.pk)
+    let_lease_run_out()
+    real = rescue_module.abandon_attempt
+
+    def abandon(job):
+        if job.pk == jobs[0].pk:
+            raise IntegrityError("DETAIL:  Failing row contains (private).")
+        return real(job)
+
+    monkeypatch.setattr(rescue_module, "abandon_attempt", abandon)
+    assert rescue_jobs().taken_over == 2
+    assert "could not be rescued" in caplog.text
+    assert "private" not in caplog.text
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite locks everything")
+def test_a_rescue_waits_for_no_row_that_somebody_has_locked():
+    locked, free = (Job.objects.create_if_not_exists("echo", target)[0] for target in "ab")
+    for job in (locked, free):
+        Job.objects.claim(job.pk)
+    let_lease_run_out()
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        list(Job.objects.filter(pk=locked.pk).select_for_update())
+        rescued = pool.submit(in_a_thread, rescue_jobs).result(timeout=20)
+    assert rescued.taken_over == 1
+    assert Job.objects.get(pk=locked.pk).status is JobStatus.RUNNING
+
+
 def test_one_refused_job_does_not_keep_the_others_waiting(settings, caplog):
     settings.SESSION_MGMT = {"JOB_ENGINE": "tests.jobs.engines.PickyEngine"}
     PickyEngine.delivered.clear()
     jobs = [Job.objects.create_if_not_exists("echo", target)[0] for target in "abc"]
-    PickyEngine.refused = jobs[0].pk
+    PickyEngine.refused = {jobs[0].pk}
     PickyEngine.delivered.clear()
     Job.objects.update(dispatched_at=None)
     assert rescue_jobs().redispatched == 2
-    assert PickyEngine.delivered == [job.pk for job in jobs[1:]]
+    assert sorted(PickyEngine.delivered) == [job.pk for job in jobs[1:]]
     assert "engine is down" in caplog.text
     assert Job.objects.get(dispatched_at=None) == jobs[0], "it is tried in the next pass"
-    PickyEngine.refused = None
+    PickyEngine.refused = set()
     assert rescue_jobs().redispatched == 1
