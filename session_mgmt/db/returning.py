@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
     from django.db.models.expressions import Col
 
-__all__ = ["columns_of", "execute_returning", "instances", "update_returning"]
+__all__ = [
+    "columns_of",
+    "compiled_update",
+    "execute_returning",
+    "instances",
+    "update_returning",
+]
 
 M = TypeVar("M", bound=models.Model)
 
@@ -35,16 +41,29 @@ def update_returning(rows: models.QuerySet[M], **values: Any) -> list[M]:  # Any
         rows: what to update; it must not be sliced or joined.
         values: column values or expressions, as for `update()`.
     """
-    query = cast(UpdateQuery, rows.query.chain(UpdateQuery))
-    query.add_update_values(values)
-    query.clear_ordering(force=True)
     # As `update()` does: with a router, writes go to the database that takes them.
     rows._for_write = True  # type: ignore[attr-defined] # the stubs leave it out
     try:
-        sql, params = query.get_compiler(using=rows.db).as_sql()
+        sql, params = compiled_update(rows, **values)
     except EmptyResultSet:
         return []
     return execute_returning(rows.model, rows.db, sql, params)
+
+
+def compiled_update(
+    rows: models.QuerySet[M],
+    **values: Any,  # Any: as QuerySet.update
+) -> tuple[str, tuple[Any, ...]]:  # Any: what drivers take
+    """Return the UPDATE that `QuerySet.update` would execute, and its parameters.
+
+    Raises:
+        EmptyResultSet: no row can match.
+    """
+    query = cast(UpdateQuery, rows.query.chain(UpdateQuery))
+    query.add_update_values(values)
+    query.clear_ordering(force=True)
+    sql, params = query.get_compiler(using=rows.db).as_sql()
+    return sql, tuple(params)
 
 
 def execute_returning(

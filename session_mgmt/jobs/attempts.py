@@ -58,7 +58,7 @@ def begin_attempt(job_id: int, job_types: Iterable[str], using: str) -> Job | No
     def claim(is_repeat: bool) -> Job | None:
         if is_repeat and claimed and _is_ours(claimed[-1]):
             return claimed[-1]
-        job = Job.objects.using(using).filter(job_type__in=known).claim(job_id)
+        job = Job.objects.using(using).claim(job_id, known)
         if job is None:
             return None
         if not follow_start(job):

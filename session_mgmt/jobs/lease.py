@@ -73,11 +73,11 @@ class Heartbeat:
             self._thread.join(_PATIENCE)
 
     def _beat(self) -> None:
-        # A pool that is used up by attempts, each with its connection, must not cost them all.
-        leave_pool(self._using)
         has_failed = False
         while not self._stop.wait(self._seconds_to_next(has_failed)):
             try:
+                # A pool that is used up by attempts, each with its own, must not cost them all.
+                leave_pool(self._using)
                 if not self._goes_on():
                     return
                 has_failed = False

@@ -95,8 +95,12 @@ def _complete(job: Job, result: object) -> None:
 def _tidy(using: str) -> None:
     """Close a connection that the handler left broken, or without autocommit."""
     connection = connections[using]
-    if not connection.in_atomic_block:  # somebody's, who goes on with it
-        connection.close_if_unusable_or_obsolete()
+    if connection.connection is None or connection.in_atomic_block:
+        return  # a transaction is somebody's, who goes on with it
+    is_broken = connection.errors_occurred and not connection.is_usable()
+    if is_broken or not connection.autocommit:
+        connection.close()
+    connection.errors_occurred = False
 
 
 def _leave(job: Job, end: BaseException, *, is_told: bool) -> None:

@@ -11,8 +11,7 @@ from django.db.models.functions import Coalesce, Greatest, Now
 from django.db.models.lookups import GreaterThan
 
 from session_mgmt.conf import get_settings
-from session_mgmt.db.returning import update_returning
-from session_mgmt.models import job_bulk_creation, job_creation
+from session_mgmt.models import job_bulk_creation, job_claim, job_creation
 from session_mgmt.models.base import BaseQuerySet
 from session_mgmt.models.job_request import JobRequest
 from session_mgmt.states import ACTIVE_JOB_STATUSES, JobStatus
@@ -102,17 +101,15 @@ class JobQuerySet(BaseQuerySet["Job"]):
         self._for_write = True
         return job_bulk_creation.create_many(self.model, self.db, requests, check_statuses)
 
-    def claim(self, job_id: int) -> Job | None:
-        """Give a due pending job to the caller as its next attempt, or return None; one UPDATE."""
-        claimed = update_returning(
-            self.filter(pk=job_id).due(),
-            status=JobStatus.RUNNING,
-            attempt=F("attempt") + 1,
-            lease_expires_at=Now() + get_settings().LEASE,
-            started_at=Coalesce("started_at", Now()),
-            updated_at=Now(),
-        )
-        return claimed[0] if claimed else None
+    def claim(self, job_id: int, job_types: Iterable[str] | None = None) -> Job | None:
+        """Give a due pending job to the caller as its next attempt, or return None; one UPDATE.
+
+        Args:
+            job_id: the job.
+            job_types: those that the caller can do; None means any.
+        """
+        self._for_write = True
+        return job_claim.claim(self.model, self.db, job_id, job_types)
 
     def due(self) -> Self:
         """Keep the pending jobs that may start now."""

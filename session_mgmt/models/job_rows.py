@@ -58,6 +58,7 @@ class JobTable:
         fixed_values: their values, as the driver takes them.
         template: a new job's values for all columns, as Python has them, in the table's order.
         statements: SQL that was put together before, by what it depends on.
+        updates: the same for statements that Django has put together, with their parameters.
     """
 
     model: type[Job]
@@ -68,6 +69,7 @@ class JobTable:
     fixed_values: tuple[object, ...]
     template: dict[str, Any]  # Any: values of any field
     statements: dict[object, str]
+    updates: dict[object, tuple[str, tuple[Any, ...]]]  # Any: what drivers take
 
     @property
     def is_postgresql(self) -> bool:
@@ -182,5 +184,6 @@ def job_table(model: type[Job], using: str) -> JobTable:
         fixed_values=tuple(stored.values()),
         template=template,
         statements={},
+        updates={},
     )
     return table
