@@ -9,14 +9,17 @@ from session_mgmt.exceptions import (
     CommitOutcomeUnknownError,
     ConfigurationError,
     FlushError,
+    GiveUp,
     IdempotencyConflictError,
     InvalidInputError,
     InvalidTransitionError,
+    JobCancelledError,
     LeaseLostError,
     SessionCapacityError,
     SessionLockError,
     SessionManagerError,
     SessionNotFoundError,
+    WorkerStoppingError,
 )
 from session_mgmt.schemas import GenerationRequest, MediaType, ProgressUpdate, ScenePrompt
 from session_mgmt.states import GenerationStatus, JobStatus
@@ -29,9 +32,11 @@ __all__ = [
     "FlushError",
     "GenerationRequest",
     "GenerationStatus",
+    "GiveUp",
     "IdempotencyConflictError",
     "InvalidInputError",
     "InvalidTransitionError",
+    "JobCancelledError",
     "JobStatus",
     "LeaseLostError",
     "MediaType",
@@ -41,4 +46,5 @@ __all__ = [
     "SessionLockError",
     "SessionManagerError",
     "SessionNotFoundError",
+    "WorkerStoppingError",
 ]

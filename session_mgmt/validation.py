@@ -21,7 +21,6 @@ __all__ = [
     "checked_status",
     "checked_text",
     "cleaned_report",
-    "parsed_object",
 ]
 
 # What json.loads returns. Spelled without recursion, which model fields cannot resolve.
@@ -95,32 +94,6 @@ def _check_depth(field: str, plain: JSON, max_depth: int) -> None:
                 raise InvalidInputError(field, f"is nested deeper than {max_depth} levels")
             inside = [*value, *value.values()] if isinstance(value, dict) else value
             waiting.extend((item, depth + 1) for item in inside)
-
-
-def parsed_object(field: str, value: dict[str, object] | str | None) -> dict[str, object]:
-    """Return a JSON object from a dict, from JSON text (as in seed 002), or `{}` from None.
-
-    Raises:
-        InvalidInputError: the text is not JSON, the value is not an object, or `checked_json`
-            refuses it.
-    """
-    if value is None:
-        return {}
-    given: object = value
-    if isinstance(value, str):
-        max_bytes = get_settings().MAX_JSON_BYTES
-        if len(value) > max_bytes:
-            raise InvalidInputError(
-                field, f"is {len(value):,} characters; the limit is {max_bytes:,}"
-            )
-        try:
-            given = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise InvalidInputError(field, f"is not JSON: {error}") from None
-    checked = checked_json(field, given)
-    if not isinstance(checked, dict):
-        raise InvalidInputError(field, f"must be a JSON object, not {type(given).__name__}")
-    return checked
 
 
 def cleaned_report(value: str) -> str:

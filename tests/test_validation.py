@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from session_mgmt import GenerationRequest, InvalidInputError, ProgressUpdate, ScenePrompt
-from session_mgmt.validation import checked_json, cleaned_report, parsed_object
+from session_mgmt.validation import checked_json, cleaned_report
 
 
 def nested(depth):
@@ -40,17 +40,6 @@ def test_json_that_a_database_cannot_store_is_refused_with_the_name_of_the_field
 
 def test_json_comes_back_as_a_database_would_give_it():
     assert checked_json("f", {"a": (1, 2), 3: None}) == {"a": [1, 2], "3": None}
-
-
-@pytest.mark.parametrize("text", ["{", "[1]", '"x"', "[" * 100_000, '{"a": NaN}', "1" * 5_000])
-def test_parameters_as_text_must_be_a_json_object(text):
-    with pytest.raises(InvalidInputError, match="parameters: "):
-        parsed_object("parameters", text)
-
-
-def test_parameters_as_text_are_parsed():
-    assert parsed_object("parameters", '{"url": "..."}') == {"url": "..."}
-    assert parsed_object("parameters", None) == {}
 
 
 def test_a_report_is_cleaned_and_cut_but_never_refused(settings):
