@@ -183,11 +183,14 @@ class JobContext:
 
     @db_retry
     def _done_steps(self) -> dict[str, JSON]:
-        # What is known of a transaction that is open may have been rolled back since.
-        if self._steps is None or connections[self.fence.using].in_atomic_block:
-            rows = JobStep.objects.using(self.fence.using).filter(job=self.job.pk)
-            self._steps = dict(rows.values_list("name", "result"))
-        return self._steps
+        is_final = not connections[self.fence.using].in_atomic_block
+        if is_final and self._steps is not None:
+            return self._steps
+        rows = JobStep.objects.using(self.fence.using).filter(job=self.job.pk)
+        found: dict[str, JSON] = dict(rows.values_list("name", "result"))
+        # What is stored in a transaction that is open may be rolled back.
+        self._steps = found if is_final else None
+        return found
 
     def _has(self, scene: ScenePrompt) -> bool:
         rows = Scene.objects.using(self.fence.using).filter(session_id=self.job.session_id)

@@ -142,7 +142,8 @@ def test_rows_of_ones_own_commit_with_the_step_that_tells_of_them(register):
     assert job.steps.count() == 1
 
 
-def test_a_step_that_was_rolled_back_is_done_again_in_the_same_attempt(register):
+@pytest.mark.parametrize("again", ["in a transaction", "alone"])
+def test_a_step_that_was_rolled_back_is_done_again_in_the_same_attempt(register, again):
     calls = []
 
     def charge(job):
@@ -154,10 +155,13 @@ def test_a_step_that_was_rolled_back_is_done_again_in_the_same_attempt(register)
     def work(job):
         with pytest.raises(KeyError):
             charge(job)
-        charge(job)
+        if job.parameters["again"] == "in a transaction":
+            charge(job)
+        else:
+            job.step("charge", lambda: calls.append(1))
 
     register("work", work)
-    job = make("work")
+    job = make("work", {"again": again})
     run_job(job.pk)
     assert (len(calls), job.steps.count()) == (2, 1)
 
