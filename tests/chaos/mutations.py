@@ -6,7 +6,6 @@ CHAOS_MUTATION names one.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cached_property
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -29,7 +28,7 @@ def no_fence():
 def claim_by_looking_first():
     """Look whether the job is pending, and take it then."""
 
-    def claim(self, job_id):
+    def claim(self, job_id, job_types):
         job = self.filter(pk=job_id).due().first()
         if job is None:
             return None
@@ -64,8 +63,7 @@ def fence_by_looking_first():
 
 def forgotten_steps():
     """Do every step in every attempt."""
-    JobContext._steps = cached_property(lambda self: {})
-    JobContext._steps.__set_name__(JobContext, "_steps")
+    JobContext._done_steps = lambda self: {}
 
 
 MUTATIONS = {

@@ -1,5 +1,6 @@
 """A running job keeps its lease on a pool that has no connection left."""
 
+import pytest
 from django.core.management import call_command
 from django.db import connections
 
@@ -13,12 +14,22 @@ from tests.processes import wait_until
 pytestmark = ON_POSTGRES
 
 
-def test_a_job_that_has_the_only_connection_keeps_its_lease(
-    server, pooled, settings, monkeypatch, caplog
-):
+@pytest.fixture
+def pooled(server, add_database):
+    """The alias of a pool of one connection, on a database with the app's tables."""
+    server.execute("CREATE DATABASE jobs_on_a_pool")
+    entry = server.settings(
+        NAME="jobs_on_a_pool", OPTIONS={"pool": {"min_size": 1, "max_size": 1, "timeout": 5}}
+    )
+    alias = add_database("pooled", entry)
+    call_command("migrate", database=alias, verbosity=0)
+    yield alias
+    server.execute("DROP DATABASE jobs_on_a_pool WITH (FORCE)")
+
+
+def test_a_job_that_has_the_only_connection_keeps_its_lease(pooled, settings, monkeypatch, caplog):
     settings.SESSION_MGMT = {"LEASE": 0.6}
     monkeypatch.setattr(registry, "_handlers", dict(registry._handlers))
-    call_command("migrate", database=pooled, verbosity=0)
     leases = []
 
     def next_lease():
