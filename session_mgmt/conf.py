@@ -81,10 +81,10 @@ class AppSettings:
         STUCK_AFTER: a session that is processed and gives no sign of life for this long is stuck.
         TOUCH_INTERVAL: reading a session writes `last_accessed` at most this often.
         JOB_ENGINE: dotted path of the class that delivers jobs to workers.
-        LEASE: an attempt that gives no sign of life for this long has lost its job.
+        LEASE: an attempt that gives no sign of life for this long may lose its job to a rescue.
         REDISPATCH_AFTER: a job that nobody started for this long is dispatched again.
-        RESCUE_ON_READ: who follows a session sends jobs again that nobody came for, at most this
-            often in a process; None leaves that to the command `rescue_jobs`.
+        RESCUE_ON_READ: who follows a session does what `rescue_jobs` does, at most this often in a
+            process; None leaves that to the command.
         JOB_RETRY_DELAY: wait before a job's second attempt; it doubles with each further one.
         JOB_RETRY_MAX_DELAY: the longest such wait.
         RETRY_MAX_RETRIES: how often work is repeated after a transient database error.

@@ -66,9 +66,12 @@ def sources_of(target: GenerationStatus) -> frozenset[GenerationStatus]:
 class JobStatus(TextChoices):
     """Where a job stands.
 
-    `claim` moves PENDING to RUNNING; the attempt moves RUNNING to COMPLETED, or back to PENDING,
-    or to FAILED when no attempt is left; a rescue does the same for an attempt whose lease ran
-    out. COMPLETED, FAILED and CANCELLED are final: trying again is a new run.
+    `claim` moves PENDING to RUNNING. The attempt moves RUNNING to COMPLETED; to FAILED when no
+    attempt is left or none would help; back to PENDING when it failed and another is left, or when
+    its worker stops; to CANCELLED when somebody cancelled the job. A rescue ends an attempt whose
+    lease ran out by PENDING, FAILED or CANCELLED. A job that waits is cancelled at once, and one
+    that no attempt owns may be moved by `JobRepository`. COMPLETED, FAILED and CANCELLED are final:
+    trying again is a new run.
     """
 
     PENDING = "pending", _("pending")

@@ -18,7 +18,7 @@ def cancel_job(job: Job | int, using: str | None = None) -> bool:
     A job that waits is cancelled at once. An attempt that runs learns of it by `cancelled`, or by a
     JobCancelledError at its next write, which is refused; when it ends, or its lease runs out, the
     job is cancelled and not tried again. One that asks nothing and writes nothing until it returns
-    has done its work, and its job is completed.
+    has done its work, and its job is completed; one that raises in its last attempt has failed.
 
     In one transaction, which locks the job and then its session; harmless twice.
 

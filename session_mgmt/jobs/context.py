@@ -41,7 +41,8 @@ class JobContext:
     Whatever is written here is fenced (see `jobs.fence`): an attempt that lost its job raises
     LeaseLostError and writes nothing, one whose job was cancelled raises JobCancelledError. When
     the worker is to stop, the call raises WorkerStoppingError after its write; another worker goes
-    on. Handlers let these pass. A database that is away is waited for, as long as a lease lasts.
+    on. Handlers let these pass. Writes wait for a database that is away, as long as a lease lasts;
+    reads and `atomic` do not.
 
     Attributes:
         job: the row as it was claimed.

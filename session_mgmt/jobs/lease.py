@@ -2,7 +2,7 @@
 
 One call inside a handler can block for minutes; only another thread, with its own connection, can
 say meanwhile that the attempt is alive. A call that keeps Python's interpreter lock for longer than
-the lease, which few do, stops that thread too: then LEASE must be longer.
+two thirds of a lease, which few do, stops that thread too: then LEASE must be longer.
 """
 
 from __future__ import annotations

@@ -47,8 +47,10 @@ class Job(BaseModel):
         max_retries: how many attempts may follow the first; null leaves it to the handler.
         lease_expires_at: when the running attempt loses the job unless it renews its lease.
         run_after: not to be started before; null means at once.
-        dispatched_at: when the engine was last told about it; null when it must be told.
-        updated_at: when its status, progress or lease changed; telling the engine is no change.
+        dispatched_at: when the engine was last told about it, or when it is due if that is later;
+            null when it must be told.
+        updated_at: when its status changed or its attempt wrote; a heartbeat, a request to stop and
+            telling the engine are no change.
         cancel_requested_at: when somebody asked the running attempt to stop.
         priority: -100 to 100, larger is sooner, as far as the engine minds it.
         result: what the handler returned.
