@@ -8,6 +8,8 @@ import redis
 from celery import current_app
 from django_tasks_db.models import DBTaskResult
 
+from tests.processes import wait_until
+
 
 @dataclass(frozen=True)
 class Message:
@@ -24,13 +26,24 @@ class Message:
     priority: int | None = None
 
 
-def waiting(setup):
-    """Take the messages of this setup from its broker; none of its workers may run."""
-    if setup.name == "database":
-        return _rows()
-    if setup.name == "rq":
-        return _redis_jobs(setup.settings["RQ_QUEUES"]["default"])
-    return list(_published())
+def waiting(setup, count):
+    """Take so many messages of this setup from its broker; none of its workers may run.
+
+    One that was published may still be on its way.
+    """
+    found = []
+
+    def have_come():
+        if setup.name == "database":
+            found[:] = _rows()
+        elif setup.name == "rq":
+            found.extend(_redis_jobs(setup.settings["RQ_QUEUES"]["default"]))
+        else:
+            found.extend(_published())
+        return len(found) >= count
+
+    wait_until(have_come)
+    return found
 
 
 def _rows():
