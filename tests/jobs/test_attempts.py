@@ -15,10 +15,6 @@ from tests.processes import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ON_A_SERVER = pytest.mark.skipif(
-    connection.vendor != "postgresql", reason="a file has no connection to lose or to count"
-)
-
 
 def test_giving_up_fails_the_job_for_good(register):
     def work(job):
