@@ -191,6 +191,20 @@ def test_an_engine_that_runs_jobs_at_once_does_not_run_what_was_given_back(
     assert (attempts, job.status, job.given_back) == ([1], JobStatus.PENDING, 1)
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_that_ends_a_process_does_so_after_the_attempt_or_when_it_comes_again(times):
+    pid = os.fork()
+    if not pid:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        with drain.StopSignals():
+            for _ in range(times):
+                be_told_to_stop()
+            if times > 1:
+                os._exit(1)
+        os._exit(2)
+    assert os.waitpid(pid, 0)[1] == signal.SIGTERM, "ended by the signal itself"
+
+
 def test_a_process_that_a_handler_forks_can_be_stopped(register):
     ended = []
 
