@@ -15,10 +15,13 @@ from session_mgmt.exceptions import (
     InvalidTransitionError,
     JobCancelledError,
     LeaseLostError,
+    ObjectNotFoundError,
     SessionCapacityError,
     SessionLockError,
     SessionManagerError,
     SessionNotFoundError,
+    StaleObjectError,
+    StateTypeError,
     WorkerStoppingError,
 )
 from session_mgmt.schemas import GenerationRequest, MediaType, ProgressUpdate, ScenePrompt
@@ -40,11 +43,14 @@ __all__ = [
     "JobStatus",
     "LeaseLostError",
     "MediaType",
+    "ObjectNotFoundError",
     "ProgressUpdate",
     "ScenePrompt",
     "SessionCapacityError",
     "SessionLockError",
     "SessionManagerError",
     "SessionNotFoundError",
+    "StaleObjectError",
+    "StateTypeError",
     "WorkerStoppingError",
 ]

@@ -9,6 +9,7 @@ from session_mgmt.models.job_step import JobStep
 from session_mgmt.models.progress import Progress
 from session_mgmt.models.scene import Scene
 from session_mgmt.models.session import GenerationSession
+from session_mgmt.models.stored_object import StoredObject
 
 __all__ = [
     "BaseModel",
@@ -21,4 +22,5 @@ __all__ = [
     "Progress",
     "Scene",
     "SessionEvent",
+    "StoredObject",
 ]
