@@ -18,6 +18,7 @@ from session_mgmt.states import GenerationStatus
 __all__ = [
     "JSON",
     "checked_json",
+    "checked_json_text",
     "checked_status",
     "checked_text",
     "cleaned_report",
@@ -26,6 +27,9 @@ __all__ = [
 # What json.loads returns. Spelled without recursion, which model fields cannot resolve.
 JSON: TypeAlias = "dict[str, object] | list[object] | str | int | float | bool | None"
 
+_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_MOST_DIGITS: Final = 4_300  # beyond it Python does not read a number back
+_LONG_NUMBER: Final = re.compile(rf"\d{{{_MOST_DIGITS}}}")
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -81,6 +85,30 @@ def checked_json(field: str, value: object) -> JSON:
         raise InvalidInputError(field, f"cannot be written as JSON: {error}") from None
     _check_depth(field, plain, limits.MAX_JSON_DEPTH)
     return plain
+
+
+def checked_json_text(field: str, text: str) -> str:
+    """Return JSON that some serializer wrote, unchanged.
+
+    Raises:
+        InvalidInputError: it is too large or too deep, or holds NaN, an infinity, a NUL character
+            or a number that nobody could read back.
+    """
+    limits = get_settings()
+    size = len(text.encode(errors="surrogatepass"))
+    if size > limits.MAX_JSON_BYTES:
+        raise InvalidInputError(
+            field, f"is {size:,} bytes of JSON; the limit is {limits.MAX_JSON_BYTES:,}"
+        )
+    # Each of these is rare, and one look at the text tells that there is nothing to look for.
+    if "\\u0000" in text and _NUL.search(text):
+        raise InvalidInputError(field, "contains a NUL character; remove it")
+    if size > _MOST_DIGITS and _LONG_NUMBER.search(text):
+        raise InvalidInputError(field, f"contains a number of {_MOST_DIGITS:,} digits or more")
+    may_be_deep = text.count("[") + text.count("{") > limits.MAX_JSON_DEPTH
+    if may_be_deep or "NaN" in text or "Infinity" in text:
+        checked_json(field, json.loads(text))
+    return text
 
 
 def _check_depth(field: str, plain: JSON, max_depth: int) -> None:

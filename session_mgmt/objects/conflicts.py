@@ -1,0 +1,117 @@
+"""Run a method on fresh state, and again while somebody else's commit comes in between."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from session_mgmt.conf import get_settings
+from session_mgmt.exceptions import StaleObjectError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from session_mgmt.objects.base import BaseObject
+
+__all__ = ["repeat", "repeat_async"]
+
+T = TypeVar("T")
+
+_FIRST_WAIT: Final = 0.002
+_LONGEST_WAIT: Final = 0.1
+
+
+class _Conflicts:
+    """Attempts at one call of a method.
+
+    Of those who change one object at a time, one always wins; whoever loses waits for a random
+    time, longer after each loss, and gives up when RETRY_BUDGET is over.
+    """
+
+    def __init__(self, obj: BaseObject) -> None:
+        self.obj = obj
+        self.session = obj.session
+        self.joins = self.session._unit.depth > 0
+        self.had_changes = obj._record.has_changes
+        self._deadline = time.monotonic() + get_settings().RETRY_BUDGET.total_seconds()
+        self._wait = _FIRST_WAIT
+        self._stale: list[BaseObject] = []
+
+    def begin(self) -> None:
+        """Make the object what is stored, and remember what is there to be undone."""
+        record = self.obj._record
+        fresh = [one for one in self._stale if one is not self.obj]
+        if record.is_stored and not self.had_changes:
+            fresh.append(self.obj)
+        self.session._refresh(fresh)
+        self.session._unit.enter_scope()
+
+    def undo(self) -> None:
+        """Take back what the attempt has changed."""
+        self._stale = [
+            one for one in self.session._unit.leave_scope(failed=True) if one._record.is_stored
+        ]
+
+    def commit(self) -> None:
+        """Commit what the attempt has changed, and nothing else."""
+        unit = self.session._unit
+        try:
+            self.session._commit([self.obj, *unit.scope_objects()])
+        except BaseException:
+            self.undo()
+            raise
+        unit.leave_scope(failed=False)
+
+    def wait(self, error: StaleObjectError) -> float:
+        """Return the seconds until the next attempt, or raise."""
+        if self.had_changes or time.monotonic() + self._wait > self._deadline:
+            raise error  # what was changed before the call cannot be done again here
+        self._wait = min(2 * self._wait, _LONGEST_WAIT)
+        return random.uniform(0, self._wait)  # noqa: S311 # it spreads, it hides nothing
+
+
+def repeat(obj: BaseObject, work: Callable[[], T]) -> T:
+    """Return what the attempt that was committed has returned.
+
+    Raises:
+        StaleObjectError: too many conflicts, or one with changes that were made before.
+    """
+    conflicts = _Conflicts(obj)
+    if conflicts.joins:
+        return work()
+    while True:
+        conflicts.begin()
+        try:
+            result = work()
+        except BaseException:
+            conflicts.undo()
+            raise
+        try:
+            conflicts.commit()
+        except StaleObjectError as error:
+            time.sleep(conflicts.wait(error))
+        else:
+            return result
+
+
+async def repeat_async(obj: BaseObject, work: Callable[[], Awaitable[T]]) -> T:
+    """Do as `repeat` for a coroutine function."""
+    conflicts = _Conflicts(obj)
+    if conflicts.joins:
+        return await work()
+    in_thread = conflicts.session._in_thread
+    while True:
+        await in_thread(conflicts.begin)
+        try:
+            result = await work()
+        except BaseException:
+            conflicts.undo()
+            raise
+        try:
+            await in_thread(conflicts.commit)
+        except StaleObjectError as error:
+            await asyncio.sleep(conflicts.wait(error))
+        else:
+            return result

@@ -1,0 +1,251 @@
+"""Make, load and commit the objects of one thread or task, in one partition (seed 000)."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from asgiref.sync import sync_to_async
+
+from session_mgmt.db.uninterrupted import uninterrupted
+from session_mgmt.exceptions import InvalidInputError, ObjectNotFoundError
+from session_mgmt.objects.commits import write_together
+from session_mgmt.objects.ids import new_object_id
+from session_mgmt.objects.metadata import ObjectMetadata, checked_id
+from session_mgmt.objects.rpc import RpcManager, respond, respond_async
+from session_mgmt.objects.scopes import SessionScope
+from session_mgmt.objects.unit import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from session_mgmt.objects.base import BaseObject
+    from session_mgmt.objects.classes import ClsMeta
+    from session_mgmt.objects.engine import Oparaca
+    from session_mgmt.objects.holding import Scheduler
+    from session_mgmt.objects.record import Row
+    from session_mgmt.objects.rpc import Invocation, InvocationResponse
+
+__all__ = ["Session"]
+
+T = TypeVar("T")
+
+DEFAULT_PARTITION: Final = 0
+
+
+class Session:
+    """Objects that are committed together.
+
+    `Oparaca.new_session` gives one that is committed by hand alone; `get_session` gives that of the
+    thread or task, whose changes are also committed in the background.
+
+    Attributes:
+        partition_id: the namespace of its objects.
+        meta_repo: the classes that requests may name.
+        thread_id: where it was made.
+        is_closed: whether its thread gets another one now; its objects go on as they were.
+    """
+
+    def __init__(
+        self,
+        oparaca: Oparaca,
+        partition_id: int | None = None,
+        *,
+        scheduler: Scheduler | None = None,
+    ) -> None:
+        self.partition_id = checked_id(
+            "partition_id", DEFAULT_PARTITION if partition_id is None else partition_id
+        )
+        self.meta_repo = oparaca.meta_repo
+        self.thread_id = threading.get_ident()
+        self.is_closed = False
+        self.data_manager = oparaca.store
+        self._place = oparaca.store.place(self.partition_id)
+        self._unit = Unit(scheduler)
+
+    @property
+    def local_only(self) -> bool:
+        """Whether objects are kept in memory alone."""
+        return not self.data_manager.is_database
+
+    @property
+    def rpc_manager(self) -> RpcManager:
+        """What answers requests; this session does."""
+        return RpcManager(self)
+
+    @property
+    def local_obj_dict(self) -> dict[ObjectMetadata, BaseObject]:
+        """The objects in use that were made as local ones."""
+        return {meta: obj for meta, obj in self._in_use() if obj._record.is_local}
+
+    @property
+    def remote_obj_dict(self) -> dict[ObjectMetadata, BaseObject]:
+        """The other objects in use; they are in this process too."""
+        return {meta: obj for meta, obj in self._in_use() if not obj._record.is_local}
+
+    @property
+    def delete_obj_set(self) -> set[ObjectMetadata]:
+        """What the next commit deletes."""
+        return {meta for meta, obj in self._in_use() if obj._record.is_deleted}
+
+    def create_object(
+        self, cls_meta: ClsMeta, obj_id: int | None = None, local: bool = False
+    ) -> BaseObject:
+        """Return a new object with its defaults; the commit that stores it asks the database first.
+
+        Args:
+            cls_meta: its class.
+            obj_id: its id; None makes one.
+            local: whether to list it among the local ones.
+
+        Raises:
+            InvalidInputError: the id is no integer of 64 bits, or is in use in this session.
+        """
+        number = new_object_id() if obj_id is None else checked_id("obj_id", obj_id)
+        meta = ObjectMetadata(cls_meta.cls_id, self.partition_id, number)
+        if obj_id is not None and meta in self._unit.objects:
+            raise InvalidInputError("obj_id", f"{number} is in use in this session; load it")
+        obj = cls_meta.cls(meta, self)
+        obj._record.is_local = local
+        self._unit.add(obj)
+        return obj
+
+    def load_object(self, cls_meta: ClsMeta, obj_id: int) -> BaseObject:
+        """Return an object as it is stored; or as it is, if it has changes here. One query.
+
+        Raises:
+            ObjectNotFoundError: there is none; in mock mode it is made with its defaults instead.
+        """
+        return self.load_objects(cls_meta, [obj_id])[0]
+
+    def load_objects(self, cls_meta: ClsMeta, obj_ids: Iterable[int]) -> list[BaseObject]:
+        """Do as `load_object` for many, in the order of their ids; one query for 10,000 of them."""
+        numbers = [checked_id("obj_id", number) for number in obj_ids]
+        metas = [ObjectMetadata(cls_meta.cls_id, self.partition_id, number) for number in numbers]
+        kept = {meta: obj for meta in metas if (obj := self._changed(meta)) is not None}
+        wanted = list({meta.object_id for meta in metas if meta not in kept})
+        rows = self._read(cls_meta.cls_id, wanted)
+        for meta in metas:
+            if meta not in kept:
+                kept[meta] = self._loaded(cls_meta, meta, rows.get(meta.object_id))
+        return [kept[meta] for meta in metas]
+
+    def delete_object(
+        self, cls_meta: ClsMeta, obj_id: int, partition_id: int | None = None
+    ) -> None:
+        """Have an object deleted by the next commit; one query.
+
+        Raises:
+            InvalidInputError: it is in another partition than this session.
+            ObjectNotFoundError: there is none.
+        """
+        if partition_id not in {None, self.partition_id}:
+            raise InvalidInputError("partition_id", f"this session has {self.partition_id} only")
+        self.load_object(cls_meta, obj_id).delete()
+
+    def commit(self) -> None:
+        """Write what is changed, as one transaction, or as a part of the caller's.
+
+        One statement for each of what is new, changed and deleted. When it returns, and no
+        transaction of the caller's is open, everything is stored and stays so after `kill -9`.
+        Transient errors of the database are tried again, also a COMMIT without an answer.
+
+        Raises:
+            StaleObjectError: somebody else has changed some of the objects; nothing is written.
+            StateTypeError: a value was changed inside to something that cannot be stored.
+            CommitOutcomeUnknownError: the database went away during COMMIT and did not come back;
+                commit again when it is there, that does nothing twice.
+        """
+        self._commit(None)
+
+    async def commit_async(self) -> None:
+        """Do as `commit`; other tasks run meanwhile. It ends also if the task is cancelled."""
+        await uninterrupted(self.commit)
+
+    def scope(self) -> SessionScope:
+        """Return a block that is committed when it ends, and taken back when it fails."""
+        return SessionScope(self)
+
+    def invoke_local(self, req: Invocation) -> InvocationResponse:
+        """Answer a request by calling the function that it names; errors are answers too."""
+        return respond(self, req)
+
+    async def invoke_local_async(self, req: Invocation) -> InvocationResponse:
+        """Do as `invoke_local`, for functions of both kinds."""
+        return await respond_async(self, req)
+
+    # There is no other machine here, so that a remote call is a local one.
+    obj_rpc = fn_rpc = invoke_local
+    obj_rpc_async = fn_rpc_async = invoke_local_async
+
+    def _in_use(self) -> list[tuple[ObjectMetadata, BaseObject]]:
+        with self._unit.lock:
+            return [*self._unit.objects.items()]
+
+    def _changed(self, meta: ObjectMetadata) -> BaseObject | None:
+        """Return an object that has changes, which reading it again would lose."""
+        obj = self._unit.objects.get(meta)
+        if obj is None or obj._record.is_stale:
+            return None
+        with self._unit.lock:
+            if obj._record.is_deleted:
+                raise ObjectNotFoundError(meta.cls_id, meta.object_id, meta.partition_id)
+            return obj if obj._record.has_changes else None
+
+    def _loaded(self, cls_meta: ClsMeta, meta: ObjectMetadata, row: Row | None) -> BaseObject:
+        if row is None and not self.local_only:
+            raise ObjectNotFoundError(meta.cls_id, meta.object_id, meta.partition_id)
+        with self._unit.lock:
+            obj = self._unit.objects.get(meta) or cls_meta.cls(meta, self)
+            self._unit.objects[meta] = obj
+            if row is None:
+                obj._record.is_dirty = False  # what nobody changes is not stored
+            else:
+                obj._record.replace(row)
+            self._unit.refreshed(obj)
+        return obj
+
+    def _read(self, cls_id: str, obj_ids: Sequence[int]) -> dict[int, Row]:
+        return self.data_manager.read(cls_id, self.partition_id, obj_ids) if obj_ids else {}
+
+    def _refresh(self, objects: Iterable[BaseObject]) -> None:
+        by_class: dict[str, list[BaseObject]] = {}
+        for obj in objects:
+            by_class.setdefault(obj.meta.cls_id, []).append(obj)
+        for cls_id, group in by_class.items():
+            rows = self._read(cls_id, [obj.object_id for obj in group])
+            for obj in group:
+                with self._unit.lock:
+                    row = rows.get(obj.object_id)
+                    obj._record.is_gone = row is None
+                    if row is not None:
+                        obj._record.replace(row)
+                    self._unit.refreshed(obj)
+                if row is None:
+                    raise ObjectNotFoundError(cls_id, obj.object_id, self.partition_id)
+
+    def _commit(self, only: Iterable[BaseObject] | None) -> None:
+        pending = self._unit.prepare(only)
+        if pending:
+            write_together(self.data_manager, self._place, pending)
+            self._unit.note_written(pending)
+
+    def _commit_if_idle(self) -> None:
+        """Commit unless a method runs or a scope is open, whose half must not be written."""
+        with self._unit.lock:
+            pending = [] if self._unit.is_busy else self._unit.prepare()
+        if pending:
+            write_together(self.data_manager, self._place, pending)
+            self._unit.note_written(pending)
+
+    def _leave_scope(self, *, failed: bool) -> None:
+        try:
+            if not failed and self._unit.depth == 1:
+                self._commit(None)
+        except BaseException:
+            self._unit.leave_scope(failed=True)
+            raise
+        self._unit.leave_scope(failed=failed)
+
+    async def _in_thread(self, function: Callable[[], T]) -> T:
+        return await sync_to_async(function)()

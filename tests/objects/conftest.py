@@ -1,0 +1,37 @@
+"""An engine of its own for each test, in the database or in memory."""
+
+import pytest
+
+from session_mgmt.objects import OaasConfig, configure_oaas, get_global_oaas
+
+
+def configured(**options):
+    """Configure the engine that everybody uses, and return its manager."""
+    configure_oaas(OaasConfig(**options))
+    return get_global_oaas().manager
+
+
+@pytest.fixture(autouse=True)
+def _start_afresh():
+    yield
+    configure_oaas(OaasConfig(mock_mode=True, auto_commit=False))
+
+
+@pytest.fixture
+def by_hand(transactional_db):
+    """Objects in the database, committed only when asked to."""
+    return configured(auto_commit=False)
+
+
+@pytest.fixture
+def in_background(transactional_db):
+    """Objects in the database, committed in the background."""
+    return configured(auto_commit_interval=0.05)
+
+
+@pytest.fixture(params=["memory", "database"])
+def store(request):
+    """Objects in memory, and in the database, committed only when asked to."""
+    if request.param == "database":
+        request.getfixturevalue("transactional_db")
+    return configured(mock_mode=request.param == "memory", auto_commit=False)
