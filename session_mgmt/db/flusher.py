@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
-
-from django.db import Error as DatabaseError
-from django.db import connections
+from contextlib import suppress
+from typing import Any, Final
 
 from session_mgmt.conf import get_settings
 from session_mgmt.db.lane import Lane
+from session_mgmt.db.own_connections import own_connections
 from session_mgmt.db.shutdown import before_exit, before_sigterm
 from session_mgmt.exceptions import FlushError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["FLUSHER", "Flusher"]
 
@@ -27,6 +23,7 @@ logger = logging.getLogger(__name__)
 _EXIT_PATIENCE: Final = 5.0  # a supervisor kills after 10 s or more
 _FORK_PATIENCE: Final = 1.0
 _SHORTEST_PAUSE: Final = 0.05
+_EXIT_TRIES: Final = 20  # of what its writer puts back again and again
 
 
 class Flusher:
@@ -37,7 +34,10 @@ class Flusher:
     one. Who needs both takes that of rounds first.
 
     A barrier is a number: `flush` asks for the next one, and a round that began after that and
-    left nothing behind grants it.
+    left nothing behind grants it. What a writer has put back meanwhile is not left behind: it is
+    for a later round.
+
+    Each lane says when it is due. The thread sleeps until the first of them is, or somebody asks.
 
     Attributes:
         lock: re-entrant, because a signal handler may put while its thread puts.
@@ -79,6 +79,9 @@ class Flusher:
         with self.lock:
             if not self._is_waiting():
                 return
+        if not get_settings().FLUSH_INTERVAL and not self._write_here():
+            return
+        with self.lock:
             number = self.ask()
 
             def is_granted() -> bool:
@@ -93,7 +96,7 @@ class Flusher:
         """Flush before the process ends, while its threads run; never raises."""
         try:
             self.flush(_EXIT_PATIENCE)
-        except FlushError:
+        except Exception:
             logger.exception("A process that is about to end may lose buffered items")
 
     def finish(self) -> None:
@@ -102,16 +105,19 @@ class Flusher:
         with self.lock:
             self._asked += 1
             number = self._asked
-        while self._is_waiting() and self._granted < number:
+        tries = _EXIT_TRIES
+        while self._may_lose():
             left = deadline - time.monotonic()
-            if left <= 0 or not self._rounds.acquire(timeout=left):
+            if left <= 0 or not tries or not self._rounds.acquire(timeout=left):
                 logger.error("A process ends and loses buffered items: %s", self._failure())
                 return
             try:
                 self._round(everything=True)
             finally:
                 self._rounds.release()
-            if self._granted < number:
+            if self._granted >= number:  # what is left was put meanwhile, or put back
+                tries -= 1
+            if self._may_lose():
                 time.sleep(_SHORTEST_PAUSE)
 
     def before_fork(self) -> None:
@@ -139,6 +145,9 @@ class Flusher:
     def _is_waiting(self) -> bool:
         return any(lane.size for lane in self.lanes)
 
+    def _may_lose(self) -> bool:
+        return any(lane.size for lane in self.lanes if lane.durable)
+
     def _is_asked(self) -> bool:
         return self._asked > self._tried
 
@@ -146,8 +155,19 @@ class Flusher:
         troubles = {f"{lane.name}: {lane.trouble}" for lane in self.lanes if lane.trouble}
         return FlushError(
             sum(lane.size for lane in self.lanes),
-            "; ".join(sorted(troubles)) or "the flusher has not come to them",
+            "; ".join(sorted(troubles)) or "the flusher has not come to them, or not for good",
         )
+
+    def _write_here(self) -> bool:
+        """Write in the caller's thread what was put back; tell if a round has more in hand."""
+        for lane in [lane for lane in self.lanes if lane.pending]:
+            with self.lock:
+                items = lane.pop()
+            if items:
+                lane.write_now(items)
+                with self.lock:
+                    lane.written += len(items)
+        return any(lane.taken for lane in self.lanes)
 
     def _start(self) -> None:
         before_exit(self.finish)
@@ -173,11 +193,14 @@ class Flusher:
                 self.changed.notify_all()
 
     def _wait(self) -> None:
+        """Return when a lane is due, or when somebody asks."""
         with self.lock:
-            # Somebody may have asked for what the round before has just written.
-            self.changed.wait_for(lambda: self._is_waiting() or self._is_asked())
-            interval = get_settings().FLUSH_INTERVAL.total_seconds()
-            self.changed.wait_for(self._is_asked, max(interval, _SHORTEST_PAUSE))
+            while not self._is_asked():
+                moments = [lane.due for lane in self.lanes if lane.due is not None]
+                left = min(moments, default=math.inf) - time.monotonic()
+                if left <= 0:
+                    return
+                self.changed.wait(min(left, threading.TIMEOUT_MAX))
 
     def _round(self, *, everything: bool = False) -> None:
         with self.lock:
@@ -185,10 +208,10 @@ class Flusher:
             everything = everything or self._is_asked()
             self._tried = asked
             now = time.monotonic()
-            lanes = [lane for lane in self.lanes if everything or lane.due <= now]
+            lanes = [lane for lane in self.lanes if everything or lane.is_due(now)]
             for lane in lanes:
                 lane.take()
-        with _own_connections({lane.using for lane in lanes if lane.taken}):
+        with own_connections({lane.using for lane in lanes if lane.taken and lane.durable}):
             for lane in lanes:
                 left = lane.write_out()
                 with self.lock:
@@ -197,28 +220,6 @@ class Flusher:
             if not any(lane.taken for lane in self.lanes):
                 self._granted = asked
             self.changed.notify_all()
-
-
-@contextmanager
-def _own_connections(aliases: set[str]) -> Iterator[None]:
-    """Let this thread use new connections while the block runs, and none is kept afterwards.
-
-    The main thread's own, at exit, may be in a transaction that nobody commits any more, or after
-    a fork be the parent's.
-    """
-    before = {alias: connections[alias] for alias in aliases.intersection(connections)}
-    # This reference is why a child that is forked meanwhile never closes its copies: the frames of
-    # a thread that is not there are not cleared. SQLite would roll back the parent's transaction.
-    own = {alias: connections.create_connection(alias) for alias in before}
-    try:
-        for alias in before:
-            connections[alias] = own[alias]
-        yield
-    finally:
-        for alias in before:
-            with suppress(DatabaseError):
-                own[alias].close()
-            connections[alias] = before[alias]
 
 
 FLUSHER: Final = Flusher()

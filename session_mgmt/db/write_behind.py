@@ -6,8 +6,9 @@ for one key cost one write.
 
 What is promised to whoever puts a value:
 
-- It is written at most `FLUSH_INTERVAL` and the length of one write later, unless a newer value
-  for its key takes its place, or the database refuses it for good; then it is logged and counted.
+- It is written at most one interval and the length of one write later, unless a newer value for
+  its key takes its place, or its writer puts it back, or the database refuses it for good; then it
+  is logged and counted. The interval is `FLUSH_INTERVAL`, unless the buffer has one of its own.
 - A database that is away, busy or restarted loses nothing: the value is kept and tried again.
 - An orderly stop loses nothing. That is an exit of Python, also of a `multiprocessing` child; a
   SIGTERM to a program whose main thread puts; and a shutdown of gunicorn. Under uvicorn, wrap the
@@ -23,7 +24,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from session_mgmt.conf import get_settings
 from session_mgmt.db.flusher import FLUSHER
@@ -53,7 +54,7 @@ class Counts(NamedTuple):
 
     Attributes:
         waiting: they are not written yet.
-        written: they are committed.
+        written: they are committed, or their writer has put them back.
         requeued: how often an item was kept because the database was away or busy.
         failed: they were refused for good, logged and dropped.
         refused: the buffer was full and `put` raised.
@@ -79,6 +80,12 @@ class Buffer(Generic[K, V]):
         merge: makes one value of the older and the newer one for a key; without it the newer one
             counts. It is called under a lock: it must be quick, and must not put or flush.
         max_pending: how many keys may wait for one database, those counted that are being written.
+        interval: returns how many seconds a value waits, 0.05 at least; FLUSH_INTERVAL without it.
+            It is asked when the first value comes, and when some are left after a write; call
+            `reschedule` when it is to count at once. It is called under the lock, as `merge` is.
+        durable: False for values that stay in this process's memory: `write` is called without a
+            transaction, `using` is but a name, and no database is touched. At an exit nobody waits
+            for them.
     """
 
     def __init__(
@@ -88,11 +95,15 @@ class Buffer(Generic[K, V]):
         *,
         merge: Callable[[V, V], V] | None = None,
         max_pending: int = 100_000,
+        interval: Callable[[], float] | None = None,
+        durable: bool = True,
     ) -> None:
         self.name = name
         self._write = write
         self._merge = merge
         self._max_pending = max_pending
+        self._interval = interval
+        self._durable = durable
         self._lanes: dict[str, Lane[K, V]] = {}
 
     def put(self, key: K, value: V, using: str = DEFAULT_DB_ALIAS) -> None:
@@ -103,7 +114,8 @@ class Buffer(Generic[K, V]):
         losing a value silently or letting memory grow; keys that are in the buffer go on.
 
         With a FLUSH_INTERVAL of 0, for tests, it writes at once, in the caller's thread and
-        transaction, and what the writer raises reaches the caller.
+        transaction, whatever the buffer's interval, and what the writer raises reaches the caller.
+        What the writer puts back waits then for the next put of its key, or for `flush`.
 
         Raises:
             BufferFullError: there was no room; the value was not taken.
@@ -119,7 +131,8 @@ class Buffer(Generic[K, V]):
             if key not in pending:
                 pending[key] = value
                 lane.size += 1
-                if lane.size == 1:
+                if lane.due is None:
+                    lane.plan()
                     FLUSHER.wake()
             elif self._merge is None:
                 pending[key] = value
@@ -127,6 +140,13 @@ class Buffer(Generic[K, V]):
                 pending[key] = self._merge(pending[key], value)
             if FLUSHER.thread is None:
                 FLUSHER.wake()
+
+    def reschedule(self) -> None:
+        """Count the interval of what waits from now; for whoever has just shortened it."""
+        with FLUSHER.lock:
+            for lane in self._lanes.values():
+                if lane.reschedule():
+                    FLUSHER.wake()
 
     @property
     def counts(self) -> Counts:
@@ -142,20 +162,31 @@ class Buffer(Generic[K, V]):
             )
 
     def _open(self, using: str) -> Lane[K, V]:
-        connections[using]  # whoever names an unknown database is told so
+        if self._durable:
+            connections[using]  # whoever names an unknown database is told so
         with FLUSHER.lock:
             if using not in self._lanes:
-                self._lanes[using] = Lane(self.name, using, self._write, self._merge)
-                FLUSHER.lanes.append(self._lanes[using])
+                lane = Lane(
+                    *(self.name, using, self._write, self._merge, self._interval),
+                    durable=self._durable,
+                )
+                self._lanes[using] = lane
+                FLUSHER.lanes.append(lane)
             return self._lanes[using]
 
     def _write_now(self, lane: Lane[K, V], key: K, value: V) -> None:
-        with transaction.atomic(using=lane.using):
-            self._write(lane.using, [(key, value)])
+        with FLUSHER.lock:
+            lane.keep(key, value)  # it may have been put back before
+            if lane.holds(key):
+                return
+            items = lane.pop(key)
+        lane.write_now(items)
         with FLUSHER.lock:
             lane.written += 1
 
     def _wait_for_room(self, lane: Lane[K, V], key: K) -> None:
+        if lane.holds(key):  # the room is made by this thread, and this item has its own
+            return
         deadline = time.monotonic() + _PATIENCE_WHEN_FULL
         if not lane.trouble:  # a database that is away is not asked more often for this
             FLUSHER.ask()
@@ -172,6 +203,10 @@ def flush(timeout: float = 10.0) -> None:
     For whoever reads the database next, or is about to tell somebody that the work is done. What
     was refused for good is logged and counted, and does not raise. Do not call it in a
     transaction that has locked rows which are about to be written: they wait for each other.
+    It does not wait for what a writer puts back.
+
+    With a FLUSH_INTERVAL of 0 it has what was put back written in this thread and transaction, and
+    what the writer raises reaches the caller.
 
     Args:
         timeout: how many seconds to wait at most.
