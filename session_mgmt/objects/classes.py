@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -110,6 +111,10 @@ class MetadataRepo:
 
 
 def _is_another(known: type, new: type) -> bool:
-    if "<locals>" in known.__qualname__ or known.__module__ == "__main__":
-        return False  # it may be gone
-    return (known.__module__, known.__qualname__) != (new.__module__, new.__qualname__)
+    """Tell whether a class that is in use is not what `new` takes the place of."""
+    if (known.__module__, known.__qualname__) == (new.__module__, new.__qualname__):
+        return False
+    found: object = sys.modules.get(known.__module__)
+    for part in known.__qualname__.split("."):  # nothing is found of one that a function has made
+        found = getattr(found, part, None)
+    return found is known

@@ -29,9 +29,9 @@ def in_background(transactional_db):
     return configured(auto_commit_interval=0.05)
 
 
-@pytest.fixture(params=["memory", "database"])
+@pytest.fixture(
+    params=["memory", pytest.param("database", marks=pytest.mark.django_db(transaction=True))]
+)
 def store(request):
     """Objects in memory, and in the database, committed only when asked to."""
-    if request.param == "database":
-        request.getfixturevalue("transactional_db")
     return configured(mock_mode=request.param == "memory", auto_commit=False)
