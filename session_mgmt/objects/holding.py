@@ -59,6 +59,8 @@ class Holding:
 
     def hold(self, obj: BaseObject) -> None:
         """Hold an object that has, or may have, something to write."""
+        if self.unsaved.get(obj._record.meta) is obj:
+            return
         self.objects[obj._record.meta] = self.unsaved[obj._record.meta] = obj
         if self.scheduler:
             self.scheduler.keep(self)
@@ -108,13 +110,18 @@ class Holding:
 
         Not under the lock: who commits in the background takes it while it holds another one.
         """
-        if self.scheduler is None:
-            return
         with self.lock:
-            if obj._record.is_queued or obj._record.meta not in self.unsaved:
-                return
-            obj._record.is_queued = True
-        self.scheduler.schedule(obj)
+            is_due = self.queue(obj)
+        if is_due and self.scheduler:
+            self.scheduler.schedule(obj)
+
+    def queue(self, obj: BaseObject) -> bool:
+        """Note that an object is to be committed soon; tell whether the scheduler must be told."""
+        record = obj._record
+        if record.is_queued or self.scheduler is None or record.meta not in self.unsaved:
+            return False
+        record.is_queued = True
+        return True
 
     def look(self) -> None:
         """Let go of objects whose lists and the like were handed out and not changed."""

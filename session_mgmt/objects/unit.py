@@ -63,12 +63,16 @@ class Unit(Holding):
             if name in record.schema.mutable:
                 self.hold_watched(obj)
             self.hold(obj)
-        self.schedule(obj)
+            is_due = self.queue(obj)
+        if is_due and self.scheduler:
+            self.scheduler.schedule(obj)
 
     def watch(self, obj: BaseObject) -> None:
         """Look later whether a value that is handed out now was changed inside."""
         record = obj._record
-        if record.is_stale or record.is_gone or (record.is_queued and record.is_watched):
+        if record.is_stale or record.is_gone:
+            return
+        if record.is_queued and record.is_watched and not self._scopes:
             return
         with self.lock:
             self._before_change(obj)
@@ -210,13 +214,12 @@ class Unit(Holding):
         if self._scopes and record.meta not in self._scopes[-1]:
             self._scopes[-1][record.meta] = (obj, record.image())
 
-    def schedule(self, obj: BaseObject) -> None:
-        """Have an object committed soon, or when the method or scope that is in progress ends."""
-        with self.lock:
-            if self.is_busy:
-                self._touched[obj._record.meta] = obj
-                return
-        super().schedule(obj)
+    def queue(self, obj: BaseObject) -> bool:
+        """Do so, or wait for the end of the method or scope that is in progress."""
+        if self._running or self._scopes:
+            self._touched[obj._record.meta] = obj
+            return False
+        return super().queue(obj)
 
     def _taken_touched(self) -> list[BaseObject]:
         taken, self._touched = [*self._touched.values()], {}
