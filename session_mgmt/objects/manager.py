@@ -195,10 +195,7 @@ class AutoSessionManager:
 
     def _commit(self, session: Session, *, is_mine: bool) -> None:
         try:
-            if is_mine:
-                session.commit()
-            else:
-                session._commit_if_idle()
+            session._commit(if_idle=not is_mine)
         except Exception as error:
             is_stale = isinstance(error, StaleObjectError)
             auto_commit.note_failure("stale" if is_stale else "failed")

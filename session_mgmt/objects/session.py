@@ -148,7 +148,8 @@ class Session:
 
         One statement for each of what is new, changed and deleted. When it returns, and no
         transaction of the caller's is open, everything is stored and stays so after `kill -9`.
-        Transient errors of the database are tried again, also a COMMIT without an answer.
+        Transient errors of the database are tried again, also a COMMIT without an answer. In a scope
+        it makes final what was done so far.
 
         Raises:
             StaleObjectError: somebody else has changed some of the objects; nothing is written.
@@ -156,7 +157,7 @@ class Session:
             CommitOutcomeUnknownError: the database went away during COMMIT and did not come back;
                 commit again when it is there, that does nothing twice.
         """
-        self._commit(None)
+        self._commit()
 
     async def commit_async(self) -> None:
         """Do as `commit`; other tasks run meanwhile. It ends also if the task is cancelled."""
@@ -224,16 +225,8 @@ class Session:
                 if row is None:
                     raise ObjectNotFoundError(cls_id, obj.object_id, self.partition_id)
 
-    def _commit(self, only: Iterable[BaseObject] | None) -> None:
-        pending = self._unit.prepare(only)
-        if pending:
-            write_together(self.data_manager, self._place, pending)
-            self._unit.note_written(pending)
-
-    def _commit_if_idle(self) -> None:
-        """Commit unless a method runs or a scope is open, whose half must not be written."""
-        with self._unit.lock:
-            pending = [] if self._unit.is_busy else self._unit.prepare()
+    def _commit(self, only: Iterable[BaseObject] | None = None, *, if_idle: bool = False) -> None:
+        pending = self._unit.prepare(only, if_idle=if_idle)
         if pending:
             write_together(self.data_manager, self._place, pending)
             self._unit.note_written(pending)
@@ -241,7 +234,7 @@ class Session:
     def _leave_scope(self, *, failed: bool) -> None:
         try:
             if not failed and self._unit.depth == 1:
-                self._commit(None)
+                self._commit()
         except BaseException:
             self._unit.leave_scope(failed=True)
             raise

@@ -133,14 +133,22 @@ class Unit(Holding):
         with self.lock:
             return [obj for obj, _ in self._scopes[-1].values()] if self._scopes else []
 
-    def prepare(self, only: Iterable[BaseObject] | None = None) -> list[Pending]:
+    def prepare(
+        self, only: Iterable[BaseObject] | None = None, *, if_idle: bool = False
+    ) -> list[Pending]:
         """Return what a commit has to write, for all objects or for some.
+
+        Args:
+            only: some.
+            if_idle: return nothing while a method runs or a scope is open.
 
         Raises:
             StaleObjectError: an object has changes that can no longer be written.
             StateTypeError: a value was changed inside to something that cannot be stored.
         """
         with self.lock:
+            if if_idle and self.is_busy:
+                return []
             chosen = {**self.watched, **self.unsaved}
             stale = [*self.stale.values()]
             if only is not None:
@@ -170,10 +178,15 @@ class Unit(Holding):
             return pending
 
     def note_written(self, pending: Iterable[Pending]) -> None:
-        """Take note of what was written, though its transaction may still be rolled back."""
+        """Take note of what was written, though its transaction may still be rolled back.
+
+        A scope that fails later goes back to this, and not to before it.
+        """
         with self.lock:
             for obj, change, changes in pending:
                 obj._record.note_written(change, changes)
+                for images in self._scopes:
+                    images.pop(obj._record.meta, None)
                 self.tidy(obj)
 
     def confirm(self, one: Pending) -> None:

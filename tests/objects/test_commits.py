@@ -279,6 +279,18 @@ def test_an_inner_scope_that_fails_takes_back_its_own_changes_alone(counter):
     assert stored(counter)["count"] == 1
 
 
+def test_a_commit_inside_of_a_scope_makes_final_what_was_done_so_far(counter):
+    with pytest.raises(ZeroDivisionError), OaasService.session_scope() as session:
+        counter.increment()
+        session.commit()
+        counter.increment()
+        1 / 0  # noqa: B018
+    assert counter.count == stored(counter)["count"] == 1
+    counter.increment()
+    counter.session.commit()
+    assert stored(counter)["count"] == 2
+
+
 def test_loading_reads_what_others_have_committed_and_keeps_own_changes(counter):
     theirs = other(counter)
     theirs.increment(5)
