@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import accumulate
 from typing import Final, TypeAlias
 
 from session_mgmt.conf import get_settings
@@ -29,7 +30,10 @@ JSON: TypeAlias = "dict[str, object] | list[object] | str | int | float | bool |
 
 _NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _MOST_DIGITS: Final = 4_300  # beyond it Python does not read a number back
-_LONG_NUMBER: Final = re.compile(rf"\d{{{_MOST_DIGITS}}}")
+_DIGITS: Final = "0123456789"
+_STRING: Final = re.compile(rb'"[^"]*"')
+_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_MARKS: Final = bytes({*range(256)} - {*_STEPS, ord('"')})
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -103,12 +107,35 @@ def checked_json_text(field: str, text: str) -> str:
     # Each of these is rare, and one look at the text tells that there is nothing to look for.
     if "\\u0000" in text and _NUL.search(text):
         raise InvalidInputError(field, "contains a NUL character; remove it")
-    if size > _MOST_DIGITS and _LONG_NUMBER.search(text):
-        raise InvalidInputError(field, f"contains a number of {_MOST_DIGITS:,} digits or more")
-    may_be_deep = text.count("[") + text.count("{") > limits.MAX_JSON_DEPTH
-    if may_be_deep or "NaN" in text or "Infinity" in text:
-        checked_json(field, json.loads(text))
+    is_deep = text.count("[") + text.count("{") > limits.MAX_JSON_DEPTH < _depth(text)
+    if is_deep or "NaN" in text or "Infinity" in text or _has_long_number(text):
+        try:
+            plain = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InvalidInputError(field, f"cannot be read back: {error}") from None
+        checked_json(field, plain)
     return text
+
+
+def _depth(text: str) -> int:
+    """Return how deep JSON nests, without reading it."""
+    plain = text.replace("\\\\", "").replace('\\"', "").encode(errors="surrogatepass")
+    marks = plain.translate(None, _NO_MARKS).replace(b'""', b"")
+    return max(accumulate(map(_STEPS.__getitem__, _STRING.sub(b"", marks))), default=0)
+
+
+def _has_long_number(text: str) -> bool:
+    """Tell whether there are as many digits in a row as no number may have, also in a string."""
+    for middle in range(_MOST_DIGITS - 1, len(text), _MOST_DIGITS):
+        if text[middle] in _DIGITS:
+            before, after = (
+                text[middle - _MOST_DIGITS + 1 : middle],
+                text[middle : middle + _MOST_DIGITS],
+            )
+            rest = len(before.rstrip(_DIGITS)) + len(after.lstrip(_DIGITS))
+            if len(before) + len(after) - rest >= _MOST_DIGITS:
+                return True
+    return False
 
 
 def _check_depth(field: str, plain: JSON, max_depth: int) -> None:

@@ -56,6 +56,7 @@ class Flusher:
         self.thread: threading.Thread | None = None
         self._rounds = threading.RLock()
         self._stopped_rounds = False
+        self.is_finishing = False
         self._asked = self._tried = self._granted = 0
 
     def wake(self) -> None:
@@ -102,6 +103,7 @@ class Flusher:
     def finish(self) -> None:
         """Flush while Python exits, in this thread: no other can be relied on then."""
         deadline = time.monotonic() + _EXIT_PATIENCE
+        self.is_finishing = True
         with self.lock:
             self._asked += 1
             number = self._asked

@@ -29,9 +29,11 @@ class ObjectNotFoundError(SessionManagerError, LookupError):
 
 
 class StaleObjectError(SessionManagerError):
-    """Somebody else has changed, created or deleted the objects meanwhile; nothing is written.
+    """The objects are not what is stored any more; nothing of them is written.
 
-    Load or `refresh()` them and do it again, or have the method repeated by `retry_on_conflict`.
+    Somebody else has changed, created or deleted them meanwhile, or they were written in a
+    transaction that was rolled back. Load or `refresh()` them and do it again, or have the method
+    repeated by `retry_on_conflict`.
 
     Attributes:
         objects: class name and id of each of them.
@@ -41,7 +43,8 @@ class StaleObjectError(SessionManagerError):
         first = ", ".join(f"{class_name} {object_id}" for class_name, object_id in objects[:3])
         more = f" and {len(objects) - 3} more" if len(objects) > 3 else ""
         super().__init__(
-            f"{first}{more}: changed by somebody else meanwhile; refresh and try again"
+            f"{first}{more}: changed by somebody else, or rolled back, meanwhile; "
+            "refresh and try again"
         )
         self.objects = tuple(objects)
 

@@ -11,29 +11,32 @@ Each copy in each process has its own number as a writer, so that neither case c
 one's work: a version alone could, when a transaction was rolled back and its version given again.
 A change of a copy that comes late, after a newer one of the same copy, is not taken by case 2.
 
-The rows are locked in the order of their keys, so two writers of many objects wait for each other
-but never in a circle.
+The rows are locked in the order of their keys, all that exist before any is made, and new rows are
+made in that order too. So two writers of many objects wait for each other but never in a circle.
 """
 
 from __future__ import annotations
 
 import json
+from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from django.db import connections
+from django.db import DatabaseError, connections, transaction
 
+from session_mgmt.db.lock_timeout import is_lock_failure, lock_timeout
 from session_mgmt.models.stored_object import StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from django.db.backends.base.base import BaseDatabaseWrapper
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["Change", "Key", "Kind", "apply_changes", "stored_versions"]
 
 Key: TypeAlias = tuple[str, int, int]  # class, partition, id
 Kind: TypeAlias = str
 
+_LARGE: Final = 32_000_000  # characters; PostgreSQL refuses 1 GB
+_BRIEFLY: Final = 0.05
 _TABLE: Final = "session_mgmt_storedobject"
 _KEY: Final = ("class_name", "partition_id", "object_id")
 _COLUMNS: Final = {
@@ -73,6 +76,8 @@ _STATEMENTS: Final = {
             SELECT o.id FROM {_TABLE} o JOIN {{given}} ON {_SAME_KEY} AND {_MATCHES}
             ORDER BY {_THEIRS} {{lock}})
         RETURNING {_RETURNED}""",  # noqa: S608 # names of ours only
+    "lock": f"""
+        SELECT 1 FROM {_TABLE} o JOIN {{given}} ON {_SAME_KEY} ORDER BY {_THEIRS} {{lock}}""",  # noqa: S608 # names of ours only
     "look": f"""
         SELECT {_THEIRS}, o.version, o.writer
         FROM {_TABLE} o JOIN {{given}} ON {_SAME_KEY}""",  # noqa: S608 # names of ours only
@@ -109,58 +114,102 @@ class Change(NamedTuple):
 
     def as_json(self) -> str:
         """Return the row of the statement's input; the state is JSON already."""
-        values = self._asdict()
-        del values["kind"], values["state"]
-        return f'{json.dumps(values)[:-1]}, "state": {self.state}}}'
+        return (
+            f'{{"class_name": {json.dumps(self.class_name)}, "partition_id": {self.partition_id}, '
+            f'"object_id": {self.object_id}, "version": {self.version}, "base": {self.base}, '
+            f'"seen": {self.seen}, "writer": {self.writer}, "state": {self.state}}}'
+        )
 
 
 def apply_changes(using: str, changes: Iterable[Change], *, wait: bool) -> set[Key]:
     """Make the changes whose objects are as their writers know them; inside of a transaction.
 
-    One statement for each kind that occurs.
+    One statement for each kind that occurs, and on PostgreSQL one more that locks if there are
+    several; more if they are larger than 32 MB together.
 
     Args:
         using: database alias.
         changes: no two of one object.
-        wait: whether to wait for rows that somebody else has locked; otherwise they are left out.
-            It does so on PostgreSQL, and for updates only.
+        wait: whether to wait for what somebody else has locked; otherwise it is left out. SQLite
+            locks the whole database, and a transaction that writes has that lock.
 
     Returns:
         The keys of the objects that were changed.
     """
     by_kind: dict[Kind, list[Change]] = {}
-    for change in changes:
+    for change in sorted(changes, key=attrgetter("key")):
         by_kind.setdefault(change.kind, []).append(change)
+    is_postgres = connections[using].vendor == "postgresql"
+    if wait and len(by_kind) > 1 and is_postgres:
+        _execute(using, "lock", [*by_kind.get("delete", ()), *by_kind.get("update", ())])
     done: set[Key] = set()
-    for kind in sorted(by_kind):  # what is deleted makes room first
-        rows = _execute(using, kind, by_kind[kind], skip_locked=not wait)
+    for kind in sorted(by_kind):  # what is deleted makes room for what is inserted
+        if kind == "insert" and is_postgres and not wait:
+            rows = _insert_without_waiting(using, by_kind[kind])
+        else:
+            rows = _execute(using, kind, by_kind[kind], skip_locked=not wait)
         done.update((name, partition, number) for name, partition, number in rows)
     return done
 
 
 def stored_versions(using: str, changes: Sequence[Change]) -> dict[Key, tuple[int, int]]:
     """Return version and writer of the rows of these objects that exist; one query."""
-    rows = _execute(using, "look", changes, skip_locked=False)
+    rows = _execute(using, "look", changes)
     return {
         (name, partition, number): (version, writer)
         for name, partition, number, version, writer in rows
     }
 
 
+def _insert_without_waiting(using: str, changes: Sequence[Change]) -> list[tuple[Any, ...]]:
+    """Insert rows, but not those of which somebody else has one that is not committed yet."""
+    try:
+        with transaction.atomic(using=using), lock_timeout(_BRIEFLY, using):
+            return _execute(using, "insert", changes)
+    except DatabaseError as error:
+        if not is_lock_failure(error):
+            raise
+    if len(changes) == 1:
+        return []
+    middle = len(changes) // 2
+    parts = (changes[:middle], changes[middle:])
+    return [row for part in parts for row in _insert_without_waiting(using, part)]
+
+
 def _execute(
-    using: str, kind: Kind, changes: Sequence[Change], *, skip_locked: bool
+    using: str, kind: Kind, changes: Sequence[Change], *, skip_locked: bool = False
 ) -> list[tuple[Any, ...]]:  # Any: what drivers give
     connection = connections[using]
-    given = "[" + ",".join(change.as_json() for change in changes) + "]"
+    # PostgreSQL takes any number of given rows for 100; a limit tells it when they are fewer.
+    limit = 10 ** len(str(len(changes) - 1))
+    statement = _statement(connection.vendor, kind, limit, skip_locked=skip_locked)
+    rows: list[tuple[Any, ...]] = []
     with connection.cursor() as cursor:
-        cursor.execute(_statement(connection, kind, skip_locked=skip_locked), [given])
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
+        for part in _parts(changes):
+            cursor.execute(statement, [part])
+            rows += cursor.fetchall()
+    return rows
 
 
-def _statement(connection: BaseDatabaseWrapper, kind: Kind, *, skip_locked: bool) -> str:
+def _parts(changes: Iterable[Change]) -> Iterator[str]:
+    """Yield the statement's input, in pieces that a server takes."""
+    waiting: list[str] = []
+    size = 0
+    for change in changes:
+        text = change.as_json()
+        if waiting and size + len(text) > _LARGE:
+            yield f"[{','.join(waiting)}]"
+            waiting, size = [], 0
+        waiting.append(text)
+        size += len(text)
+    if waiting:
+        yield f"[{','.join(waiting)}]"
+
+
+@cache
+def _statement(vendor: str, kind: Kind, limit: int, *, skip_locked: bool) -> str:
     statement = _STATEMENTS[kind]
-    if connection.vendor == "sqlite":
+    if vendor == "sqlite":
         names = {name: f"json_extract(g.value, '$.{name}')" for name in _COLUMNS}
         return statement.format(
             **names,
@@ -172,16 +221,17 @@ def _statement(connection: BaseDatabaseWrapper, kind: Kind, *, skip_locked: bool
         )
     names = {name: f"g.{name}" for name in _COLUMNS}
     columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
-    given = f"json_to_recordset(%s) AS g({columns})"
+    given = f"(SELECT * FROM json_to_recordset(%s) AS r({columns}) LIMIT {limit}) AS g"  # noqa: S608 # names of ours only
+    skip = "SKIP LOCKED" if skip_locked else ""
     # A plain UPDATE would lock in the order that its join happens to have.
     locked = f"""(SELECT g.* FROM {_TABLE} o JOIN {given} ON {_SAME_KEY.format(**names)}
         ORDER BY {_THEIRS}
-        FOR NO KEY UPDATE OF o {"SKIP LOCKED" if skip_locked else ""}) AS g"""  # noqa: S608 # names of ours only
+        FOR NO KEY UPDATE OF o {skip}) AS g"""  # noqa: S608 # names of ours only
     return statement.format(
         **names,
         given=given,
         given_locked=locked,
-        lock="FOR UPDATE OF o",
+        lock=f"FOR UPDATE OF o {skip}",
         now="now()",
         returned=_THEIRS,
     )

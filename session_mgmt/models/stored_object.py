@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from django.db import connections, models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["MAX_CLASS_NAME", "StoredObject", "StoredObjectQuerySet"]
 
@@ -22,12 +19,6 @@ class StoredObjectQuerySet(models.QuerySet["StoredObject"]):
     def of_class(self, class_name: str) -> Self:
         """Keep the objects of one class, for example "default.Counter"."""
         return self.filter(class_name=class_name)
-
-    def identified(self, class_name: str, partition_id: int, object_ids: Iterable[int]) -> Self:
-        """Keep some objects of one class and partition, by their ids."""
-        return self.filter(
-            class_name=class_name, partition_id=partition_id, object_id__in=list(object_ids)
-        )
 
     def class_names(self, most: int) -> list[str]:
         """Return the first names of classes in the table: a step along its index for each; a query.

@@ -7,6 +7,7 @@ runs or the row is locked, waits for a later round; what it can never write is l
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakSet
@@ -14,9 +15,11 @@ from weakref import WeakSet
 from django.core.exceptions import SynchronousOnlyOperation
 
 from session_mgmt.conf import get_settings
+from session_mgmt.db.flusher import FLUSHER
 from session_mgmt.db.write_behind import Buffer
 from session_mgmt.exceptions import StateTypeError
 from session_mgmt.objects.commits import Pending, write_each
+from session_mgmt.objects.locks import renew_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,14 +28,36 @@ if TYPE_CHECKING:
     from session_mgmt.objects.base import BaseObject
     from session_mgmt.objects.manager import AutoSessionManager
 
-__all__ = ["MANAGERS", "CommitCounts", "counts", "note_failure", "reschedule", "schedule"]
+__all__ = ["CommitCounts", "add_manager", "counts", "note_failure", "reschedule", "schedule"]
 
 logger = logging.getLogger(__name__)
 
-MANAGERS: Final[WeakSet[AutoSessionManager]] = WeakSet()
 
-_LOCK: Final = threading.Lock()
-_FAILURES: Final = {"stale": 0, "failed": 0}
+class _Process:
+    """What all managers of this process share."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._managers: WeakSet[AutoSessionManager] = WeakSet()
+        self.failures = {"stale": 0, "failed": 0}
+        renew_after_fork(self)
+
+    def add(self, manager: AutoSessionManager) -> None:
+        with self._lock:
+            self._managers.add(manager)
+
+    def interval(self) -> float:
+        """Return the shortest interval of all."""
+        with self._lock:
+            intervals = [manager.auto_commit_interval for manager in self._managers]
+        return min(intervals, default=get_settings().FLUSH_INTERVAL.total_seconds())
+
+    def fail(self, kind: str) -> None:
+        with self._lock:
+            self.failures[kind] += 1
+
+
+_PROCESS: Final = _Process()
 
 
 class CommitCounts(NamedTuple):
@@ -62,7 +87,7 @@ def schedule(obj: BaseObject) -> None:
     record, session = obj._record, obj.session
     buffer = _OBJECTS if session.data_manager.is_database else _IN_MEMORY
     try:
-        buffer.put((*record.meta, record.writer), obj, session._place)
+        buffer.put((*record.meta, id(obj)), obj, session._place)
     except SynchronousOnlyOperation:  # FLUSH_INTERVAL is 0, and an event loop runs
         record.is_queued = False
     except BaseException:
@@ -76,10 +101,14 @@ def reschedule() -> None:
     _IN_MEMORY.reschedule()
 
 
-def note_failure(kind: str, number: int = 1) -> None:
-    """Count objects that could not be committed: "stale" or "failed"."""
-    with _LOCK:
-        _FAILURES[kind] += number
+def add_manager(manager: AutoSessionManager) -> None:
+    """Take a manager's interval into account; the shortest of all counts."""
+    _PROCESS.add(manager)
+
+
+def note_failure(kind: str) -> None:
+    """Count something that could not be committed: "stale" or "failed"."""
+    _PROCESS.fail(kind)
 
 
 def counts() -> CommitCounts:
@@ -89,22 +118,20 @@ def counts() -> CommitCounts:
         sum(one.waiting for one in parts),
         sum(one.written for one in parts),
         sum(one.requeued for one in parts),
-        _FAILURES["stale"],
-        _FAILURES["failed"] + sum(one.failed for one in parts),
+        _PROCESS.failures["stale"],
+        _PROCESS.failures["failed"] + sum(one.failed for one in parts),
     )
-
-
-def _interval() -> float:
-    intervals = [manager.auto_commit_interval for manager in MANAGERS]
-    return min(intervals, default=get_settings().FLUSH_INTERVAL.total_seconds())
 
 
 def _write(using: str, items: Sequence[tuple[object, BaseObject]]) -> None:
     batches: dict[int, dict[Key, Pending]] = {}
     again: list[BaseObject] = []
+    looked_at: list[BaseObject] = []
     for _, obj in items:
         pending = _prepared(obj)
         if pending is None:
+            if obj._record.is_handed_out and not FLUSHER.is_finishing:
+                looked_at.append(obj)  # who holds a list of it may change that any time
             continue
         batch = batches.setdefault(id(obj.session.data_manager), {})
         if pending.change.key in batch:
@@ -117,6 +144,8 @@ def _write(using: str, items: Sequence[tuple[object, BaseObject]]) -> None:
     for obj in again:
         obj._record.is_queued = True
         schedule(obj)
+    for obj in looked_at:
+        obj.session._unit.schedule(obj)
 
 
 def _prepared(obj: BaseObject) -> Pending | None:
@@ -129,8 +158,8 @@ def _prepared(obj: BaseObject) -> Pending | None:
 
 
 _OBJECTS: Final[Buffer[tuple[str, int, int, int], BaseObject]] = Buffer(
-    "objects", _write, interval=_interval
+    "objects", _write, interval=_PROCESS.interval, max_pending=sys.maxsize
 )
 _IN_MEMORY: Final[Buffer[tuple[str, int, int, int], BaseObject]] = Buffer(
-    "objects in memory", _write, interval=_interval, durable=False
+    "objects in memory", _write, interval=_PROCESS.interval, max_pending=sys.maxsize, durable=False
 )

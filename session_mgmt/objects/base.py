@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import builtins
+import re
 import sys
 from inspect import get_annotations
-from typing import TYPE_CHECKING, Any, ClassVar, Final, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from session_mgmt.exceptions import ConfigurationError
 from session_mgmt.objects.fields import StateField
+from session_mgmt.objects.loading import refresh
 from session_mgmt.objects.record import Record
 from session_mgmt.objects.state import StateSchema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import FrameType
 
     from session_mgmt.objects.classes import ClsMeta
     from session_mgmt.objects.metadata import ObjectMetadata
@@ -21,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["BaseObject"]
 
 _NO_DEFAULT: Final = object()
+_CLASS_VARIABLE: Final = re.compile(r"['\"]?(\w+\.)*ClassVar\b")
+_TAKEN: Final = frozenset({"session"})  # set by __init__
 
 
 class BaseObject:
@@ -48,7 +63,7 @@ class BaseObject:
             ConfigurationError: a name is taken by this class, or a type cannot be stored.
         """
         super().__init_subclass__(**kwargs)
-        hints = _fields_of(cls, sys._getframe(1).f_locals)
+        hints = _fields_of(cls, sys._getframe(1))
         cls._schema = StateSchema(cls.__name__, hints, _defaults_of(cls, hints))
         for name in hints:
             setattr(cls, name, StateField(name, is_mutable=name in cls._schema.mutable))
@@ -83,7 +98,7 @@ class BaseObject:
         Raises:
             ObjectNotFoundError: it does not exist, or no longer.
         """
-        self.session._refresh([self])
+        refresh(self.session, [self])
 
     async def arefresh(self) -> None:
         """Do as `refresh`, from async code."""
@@ -97,36 +112,70 @@ class BaseObject:
         return f"<{self._record.meta.cls_id} {self._record.meta.object_id}>"
 
 
-def _fields_of(cls: type, names: dict[str, Any]) -> dict[str, Any]:
+def _fields_of(cls: type, frame: FrameType) -> dict[str, Any]:
     """Return the types of a class's fields, by name."""
-    try:
-        hints = get_type_hints(cls, localns=dict(names), include_extras=True)
-    except NameError as error:
-        raise ConfigurationError(
-            f"{cls.__name__}: an annotation names {error.name!r}, which is not defined above it"
-        ) from None
-    inherited = {name: hint for parent in cls.__mro__[:0:-1] for name, hint in _known(parent)}
-    taken = {
-        "session",
-        *(name for parent in cls.__mro__ if _is_ours(parent) for name in vars(parent)),
-    }
-    fields = {}
-    for name, hint in hints.items():
-        if name.startswith("_") or hint is ClassVar or get_origin(hint) is ClassVar:
-            continue
-        if name in taken:
+    while frame.f_code.co_name == "__init_subclass__" and frame.f_back:  # a subclass has its own
+        frame = frame.f_back
+    fields: dict[str, Any] = {}
+    for parent in cls.__mro__[::-1]:
+        schema: StateSchema | None = parent.__dict__.get("_schema")
+        known = schema.hints if schema else _annotated(cls, parent, frame)
+        for name, hint in known.items():
+            fields.pop(name, None)
+            if hint is not ClassVar and get_origin(hint) is not ClassVar:
+                fields[name] = hint
+    types = _given_types(cls)
+    for name, hint in fields.items():
+        if name in _TAKEN or any(name in vars(one) for one in cls.__mro__ if _is_ours(one)):
             raise ConfigurationError(
                 f"{cls.__name__}.{name} cannot be a field, because every object has something "
                 "of that name; choose another one"
             )
-        is_own = name in get_annotations(cls)
-        fields[name] = hint if is_own else inherited.get(name, hint)
+        fields[name] = _specific(hint, types)
     return fields
 
 
-def _known(parent: type) -> Iterable[tuple[str, Any]]:
-    schema: StateSchema | None = parent.__dict__.get("_schema")
-    return schema.hints.items() if schema else ()
+def _annotated(cls: type, parent: type, frame: FrameType) -> dict[str, Any]:
+    """Return what a class itself annotates."""
+    names = {
+        **vars(parent),
+        **vars(builtins),  # a field may be called `dict`
+        **vars(sys.modules.get(parent.__module__, builtins)),
+        **{one.__name__: one for one in getattr(parent, "__type_params__", ())},
+    }
+    hints = {}
+    name = ""
+    try:
+        for name, hint in get_annotations(parent).items():
+            if name.startswith("_") or (isinstance(hint, str) and _CLASS_VARIABLE.match(hint)):
+                hints[name] = ClassVar
+                continue
+            alone = type("Alone", (), {"__annotations__": {name: hint}})
+            hints |= get_type_hints(alone, names, dict(frame.f_locals), include_extras=True)
+    except (NameError, SyntaxError, TypeError, AttributeError) as error:
+        raise ConfigurationError(
+            f"{cls.__name__}.{name} cannot be a field: {error}; what its annotation names must be "
+            "defined above the class"
+        ) from None
+    return hints
+
+
+def _given_types(cls: type) -> dict[Any, Any]:  # Any: types, and variables for them
+    """Return what a class puts for the type variables of its parents, `Box[int]`."""
+    given: dict[Any, Any] = {}
+    for base in getattr(cls, "__orig_bases__", ()):
+        variables = getattr(get_origin(base), "__parameters__", ())
+        given |= zip(variables, get_args(base), strict=False)
+    return given
+
+
+def _specific(hint: Any, types: dict[Any, Any]) -> Any:
+    if isinstance(hint, TypeVar):
+        return types.get(hint, hint)
+    variables = getattr(hint, "__parameters__", ())
+    if not any(variable in types for variable in variables):
+        return hint
+    return hint[tuple(types.get(variable, variable) for variable in variables)]
 
 
 def _is_ours(parent: type) -> bool:
@@ -140,7 +189,7 @@ def _defaults_of(cls: type[BaseObject], fields: Iterable[str]) -> dict[str, Any]
         value = getattr(cls, name, _NO_DEFAULT)
         if isinstance(value, StateField):  # a parent's, which it has replaced by this
             parents = (parent for parent in cls.__mro__[1:] if name in parent.__dict__)
-            value = next(parents)._schema.defaults.get(name, _NO_DEFAULT)  # type: ignore[attr-defined] # it has a field
+            value = next(parents)._schema.declared.get(name, _NO_DEFAULT)  # type: ignore[attr-defined] # it has a field
         if value is not _NO_DEFAULT:
             defaults[name] = value
     return defaults

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from session_mgmt.exceptions import ConfigurationError, shown
 from session_mgmt.models.stored_object import MAX_CLASS_NAME
 from session_mgmt.objects.base import BaseObject
+from session_mgmt.objects.locks import renew_after_fork
 from session_mgmt.objects.methods import FuncMeta, method
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ class MetadataRepo:
 
     def __init__(self) -> None:
         self.cls_dict: dict[str, ClsMeta] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        renew_after_fork(self)
 
     def add_cls(self, cls_meta: ClsMeta) -> None:
         """Register a class.

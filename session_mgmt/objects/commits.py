@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from session_mgmt.objects.base import BaseObject
     from session_mgmt.objects.stores import Store
 
-__all__ = ["Pending", "write_each", "write_together"]
+__all__ = ["Batch", "Pending", "write_each", "write_together"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,19 +34,51 @@ class Pending(NamedTuple):
     change: Change
     changes: int
 
-    def confirm(self) -> None:
-        """Tell the object's session that this is committed."""
-        self.obj.session._unit.confirm(self)
+
+class Batch:
+    """What one commit has written, until its transaction ends.
+
+    Nobody is told of a rollback. So the thread that wrote looks whether what it wants to be called
+    at the COMMIT is still waiting for that.
+
+    Attributes:
+        pending: the changes.
+        is_settled: whether they are committed.
+    """
+
+    def __init__(self, store: Store, place: str, pending: Sequence[Pending]) -> None:
+        self.pending = pending
+        self.is_settled = False
+        self._store = store
+        self._place = place
+        self._thread = threading.get_ident()
+
+    def settle(self) -> None:
+        """Tell the sessions of the objects that the transaction has committed."""
+        self.is_settled = True
+        for one in self.pending:
+            one.obj.session._unit.settle(one)
+
+    @property
+    def is_void(self) -> bool:
+        """Whether the transaction was rolled back; only the thread that wrote can tell."""
+        if self.is_settled or self._thread != threading.get_ident():
+            return False
+        return not self._store.will_call(self._place, self.settle)
 
 
-def write_together(store: Store, place: str, pending: Sequence[Pending]) -> None:
+def write_together(store: Store, place: str, pending: Sequence[Pending]) -> Batch:
     """Write the changes as one transaction, or as a part of the caller's.
+
+    Returns:
+        What was written; it is settled unless the caller's transaction is open.
 
     Raises:
         StaleObjectError: somebody else has changed some of the objects; nothing is written.
         CommitOutcomeUnknownError: the database went away during COMMIT and did not come back. All
             or nothing is written; committing again finds out.
     """
+    batches: list[Batch] = []
 
     def work() -> None:
         done = store.apply(place, [one.change for one in pending], wait=True)
@@ -55,8 +88,8 @@ def write_together(store: Store, place: str, pending: Sequence[Pending]) -> None
             stale = [one for one in refused if not _is_fine(one, found.get(one.change.key))]
             if stale:
                 raise _Refused(stale)
-        for one in pending:
-            store.on_commit(place, one.confirm)
+        batches.append(Batch(store, place, pending))
+        store.on_commit(place, batches[-1].settle)
 
     try:
         store.transact(place, work)
@@ -65,6 +98,7 @@ def write_together(store: Store, place: str, pending: Sequence[Pending]) -> None
             one.obj.session._unit.mark_stale(one.obj)
         names = [(one.change.class_name, one.change.object_id) for one in refusal.stale]
         raise StaleObjectError(names) from None
+    return batches[-1]
 
 
 def write_each(store: Store, place: str, pending: Sequence[Pending]) -> list[BaseObject]:
@@ -78,15 +112,18 @@ def write_each(store: Store, place: str, pending: Sequence[Pending]) -> list[Bas
     done = store.apply(place, [one.change for one in pending], wait=False)
     refused = [one for one in pending if one.change.key not in done]
     found = store.versions(place, [one.change for one in refused]) if refused else {}
+    written = [one for one in pending if one.change.key in done]
     busy: list[BaseObject] = []
-    for one in pending:
+    for one in refused:
         row = found.get(one.change.key)
-        if one.change.key in done:
-            store.on_commit(place, partial(one.obj.session._unit.settle, one))
-        elif _is_as_known(one.change, row):
+        if _is_as_known(one.change, row):
             busy.append(one.obj)
+        elif one.change.kind == "delete" and row is None:
+            written.append(one)  # somebody else has deleted it: that is what was wanted
         elif not _is_fine(one, row):
             store.on_commit(place, partial(_report_stale, one))
+    if written:
+        store.on_commit(place, Batch(store, place, written).settle)
     return busy
 
 
@@ -101,7 +138,10 @@ def _is_fine(one: Pending, row: tuple[int, int] | None) -> bool:
 
 
 def _is_as_known(change: Change, row: tuple[int, int] | None) -> bool:
-    if row is None or change.kind == "insert":
+    """Tell whether a change could be made, were it not for a lock."""
+    if change.kind == "insert":
+        return row is None  # somebody else's row with this id is not committed yet
+    if row is None:
         return False
     version, writer = row
     is_own = writer == change.writer and version < change.version

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from session_mgmt.conf import get_settings
-from session_mgmt.exceptions import StaleObjectError
+from session_mgmt.db.uninterrupted import uninterrupted
+from session_mgmt.exceptions import SessionLockError, StaleObjectError
+from session_mgmt.objects.loading import refresh
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,26 +30,31 @@ class _Conflicts:
     """Attempts at one call of a method.
 
     Of those who change one object at a time, one always wins; whoever loses waits for a random
-    time, longer after each loss, and gives up when RETRY_BUDGET is over.
+    time, longer after each loss, and gives up when RETRY_BUDGET is over. Threads and tasks that
+    share the object in one session wait for each other in the same way.
     """
 
     def __init__(self, obj: BaseObject) -> None:
         self.obj = obj
         self.session = obj.session
-        self.joins = self.session._unit.depth > 0
-        self.had_changes = obj._record.has_changes
+        self.joins = self.session._unit.has_my_scope
+        self._had_changes = False
         self._deadline = time.monotonic() + get_settings().RETRY_BUDGET.total_seconds()
         self._wait = _FIRST_WAIT
         self._stale: list[BaseObject] = []
 
-    def begin(self) -> None:
-        """Make the object what is stored, and remember what is there to be undone."""
-        record = self.obj._record
-        fresh = [one for one in self._stale if one is not self.obj]
-        if record.is_stored and not self.had_changes:
-            fresh.append(self.obj)
-        self.session._refresh(fresh)
+    def begin(self) -> list[BaseObject]:
+        """Remember what is there, to be undone; return the objects to be refreshed.
+
+        Raises:
+            SessionLockError: another thread or task is at it.
+        """
         self.session._unit.enter_scope()
+        self._had_changes = self.obj._record.has_changes
+        fresh = [one for one in self._stale if one is not self.obj]
+        if self.obj._record.is_stored and not self._had_changes:
+            fresh.append(self.obj)
+        return fresh
 
     def undo(self) -> None:
         """Take back what the attempt has changed."""
@@ -64,9 +72,10 @@ class _Conflicts:
             raise
         unit.leave_scope(failed=False)
 
-    def wait(self, error: StaleObjectError) -> float:
+    def wait(self, error: StaleObjectError | SessionLockError) -> float:
         """Return the seconds until the next attempt, or raise."""
-        if self.had_changes or time.monotonic() + self._wait > self._deadline:
+        is_lost = self._had_changes and isinstance(error, StaleObjectError)
+        if is_lost or time.monotonic() + self._wait > self._deadline:
             raise error  # what was changed before the call cannot be done again here
         self._wait = min(2 * self._wait, _LONGEST_WAIT)
         return random.uniform(0, self._wait)  # noqa: S311 # it spreads, it hides nothing
@@ -77,41 +86,43 @@ def repeat(obj: BaseObject, work: Callable[[], T]) -> T:
 
     Raises:
         StaleObjectError: too many conflicts, or one with changes that were made before.
+        SessionLockError: other threads or tasks were at the same object for too long.
     """
     conflicts = _Conflicts(obj)
     if conflicts.joins:
         return work()
     while True:
-        conflicts.begin()
         try:
-            result = work()
-        except BaseException:
-            conflicts.undo()
-            raise
-        try:
+            fresh = conflicts.begin()
+            try:
+                refresh(conflicts.session, fresh)
+                result = work()
+            except BaseException:
+                conflicts.undo()
+                raise
             conflicts.commit()
-        except StaleObjectError as error:
+        except (StaleObjectError, SessionLockError) as error:
             time.sleep(conflicts.wait(error))
         else:
             return result
 
 
 async def repeat_async(obj: BaseObject, work: Callable[[], Awaitable[T]]) -> T:
-    """Do as `repeat` for a coroutine function."""
+    """Do as `repeat` for a coroutine function; a cancelled one leaves nothing behind."""
     conflicts = _Conflicts(obj)
     if conflicts.joins:
         return await work()
-    in_thread = conflicts.session._in_thread
     while True:
-        await in_thread(conflicts.begin)
         try:
-            result = await work()
-        except BaseException:
-            conflicts.undo()
-            raise
-        try:
-            await in_thread(conflicts.commit)
-        except StaleObjectError as error:
+            fresh = conflicts.begin()
+            try:
+                await uninterrupted(partial(refresh, conflicts.session, fresh))
+                result = await work()
+            except BaseException:
+                conflicts.undo()
+                raise
+            await uninterrupted(conflicts.commit)
+        except (StaleObjectError, SessionLockError) as error:
             await asyncio.sleep(conflicts.wait(error))
         else:
             return result

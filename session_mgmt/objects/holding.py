@@ -45,6 +45,8 @@ class Holding:
         unsaved: those with changes, and those that were handed out and may have.
         watched: those of which a list or the like was handed out.
         stale: those that somebody else has changed, so that nothing of them can be written.
+        in_doubt: those that were written in a transaction which was open then.
+        thread_id: whose they are.
     """
 
     def __init__(self, scheduler: Scheduler | None) -> None:
@@ -53,7 +55,9 @@ class Holding:
         self.unsaved: dict[ObjectMetadata, BaseObject] = {}
         self.watched: WeakValueDictionary[ObjectMetadata, BaseObject] = WeakValueDictionary()
         self.stale: WeakValueDictionary[ObjectMetadata, BaseObject] = WeakValueDictionary()
+        self.in_doubt: WeakValueDictionary[ObjectMetadata, BaseObject] = WeakValueDictionary()
         self.scheduler = scheduler
+        self.thread_id = threading.get_ident()
         self._look_at = _FEW
         _HOLDINGS.add(self)
 
@@ -67,7 +71,7 @@ class Holding:
 
     def hold_watched(self, obj: BaseObject) -> None:
         """Hold an object of which a list or the like is handed out."""
-        obj._record.is_watched = True
+        obj._record.watch()
         self.watched[obj._record.meta] = obj
         self.hold(obj)
         if len(self.unsaved) >= self._look_at:
@@ -81,7 +85,8 @@ class Holding:
             for held in (self.objects, self.watched):
                 if held.get(record.meta) is obj:
                     del held[record.meta]
-        if record.is_gone or record.is_stale or not (record.is_dirty or record.is_deleted):
+        has_changes = record.is_dirty or record.is_deleted or record.is_handed_out
+        if record.is_gone or record.is_stale or not has_changes:
             self.unsaved.pop(record.meta, None)
             if not self.unsaved and self.scheduler:
                 self.scheduler.release(self)
@@ -135,14 +140,40 @@ class Holding:
     def refreshed(self, obj: BaseObject) -> None:
         """Take note that an object is as it is stored, or is not wanted any more."""
         self.stale.pop(obj._record.meta, None)
+        self.in_doubt.pop(obj._record.meta, None)
         self.watched.pop(obj._record.meta, None)
         self.tidy(obj)
+
+    def mark_stale(self, obj: BaseObject) -> None:
+        """Write nothing of an object before it is refreshed."""
+        with self.lock:
+            obj._record.is_stale = True
+            obj._record.batch = None
+            self.stale[obj._record.meta] = obj
+            self.tidy(obj)
+
+    def find_void(self) -> None:
+        """Mark as stale what was written in a transaction of this thread that was rolled back."""
+        for obj in list(self.in_doubt.values()):
+            self.look_for_void(obj)
+
+    def look_for_void(self, obj: BaseObject) -> None:
+        """Do so for one object."""
+        record = obj._record
+        if not record.is_in_doubt:
+            self.in_doubt.pop(record.meta, None)
+        elif record.batch is not None and record.batch.is_void:
+            self.in_doubt.pop(record.meta, None)
+            self.mark_stale(obj)
 
     def after_fork(self) -> None:
         """Be a copy that no other thread has locked, and whose changes its parent will write."""
         self.lock = threading.RLock()
-        for obj in self.unsaved.values():
-            obj._record.is_queued = False
+        self.unsaved.clear()
+        for obj in list(self.objects.values()):
+            record = obj._record
+            record.is_queued = record.is_dirty = record.is_watched = False
+            record.batch = None
 
 
 def _after_fork() -> None:

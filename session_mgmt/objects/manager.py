@@ -14,6 +14,7 @@ from session_mgmt.db.uninterrupted import uninterrupted
 from session_mgmt.exceptions import StaleObjectError
 from session_mgmt.objects import auto_commit
 from session_mgmt.objects.config import checked_interval
+from session_mgmt.objects.locks import renew_after_fork
 from session_mgmt.objects.owners import Owners
 from session_mgmt.objects.session import DEFAULT_PARTITION, Session
 
@@ -50,7 +51,8 @@ class AutoSessionManager:
         self._look_at = _FEW
         self._is_on = oparaca.config.auto_commit
         self._interval = oparaca.config.auto_commit_interval
-        auto_commit.MANAGERS.add(self)
+        renew_after_fork(self)
+        auto_commit.add_manager(self)
 
     @property
     def auto_commit(self) -> bool:
@@ -74,7 +76,7 @@ class AutoSessionManager:
         number = DEFAULT_PARTITION if partition_id is None else partition_id
         mine = self._owners.mine()
         session = mine.get(number)
-        if session is None or session.is_closed:
+        if session is None or (session.is_closed and not session._unit.is_busy):
             session = mine[number] = Session(self._oparaca, number, scheduler=self)
             with self._lock:
                 self._sessions.add(session)
@@ -172,10 +174,10 @@ class AutoSessionManager:
 
     def schedule(self, obj: BaseObject) -> None:
         """Have an object committed soon, if auto-commit is on; for its session."""
-        if self._is_on:
+        if self._is_on or obj.session.is_closed:
             auto_commit.schedule(obj)
-        else:
-            obj._record.is_queued = False
+            return
+        obj._record.is_queued = False
 
     def keep(self, holding: Holding) -> None:
         """Hold a session that has something to write; for that session."""
@@ -195,7 +197,10 @@ class AutoSessionManager:
 
     def _commit(self, session: Session, *, is_mine: bool) -> None:
         try:
-            session._commit(if_idle=not is_mine)
+            if is_mine:
+                session.commit()
+            else:
+                session._commit_for_others()
         except Exception as error:
             is_stale = isinstance(error, StaleObjectError)
             auto_commit.note_failure("stale" if is_stale else "failed")

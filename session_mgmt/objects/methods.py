@@ -43,6 +43,11 @@ class FuncMeta:
     ) -> None:
         if not inspect.isfunction(func):
             raise ConfigurationError(f"oaas.method goes next to the function, not on {func!r}")
+        if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+            raise ConfigurationError(
+                f"{func.__qualname__} is a generator, whose body runs when its caller likes; leave "
+                "oaas.method away, or return a list"
+            )
         self.func = func
         self.name = name or func.__name__
         self.signature = inspect.signature(func)

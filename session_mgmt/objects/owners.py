@@ -4,13 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from session_mgmt.objects.session import Session
 
-__all__ = ["Owners"]
+__all__ = ["Owners", "owner"]
+
+_Task = asyncio.Task[Any]  # Any: whatever it returns
+
+_task: Final[ContextVar[_Task | None]] = ContextVar("session_mgmt_objects_task", default=None)
+
+
+def owner() -> _Task | int:
+    """Return who runs: a task, or else a thread by its number.
+
+    What a task has done in another thread (`sync_to_async`) is the task's. A task that another one
+    starts sees that one's context, but is somebody else.
+    """
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop runs in this thread
+        task = _task.get()
+        if task is None or not task.done():
+            return task or threading.get_ident()
+        _task.set(None)  # async_to_sync leaves its task's context behind
+        return threading.get_ident()
+    if task is None:
+        return threading.get_ident()
+    if _task.get() is not task:
+        _task.set(task)
+    return task
 
 
 class _Thread(threading.local):
@@ -26,16 +52,11 @@ class Owners:
 
     def __init__(self) -> None:
         self._thread = _Thread()
-        self._tasks: WeakKeyDictionary[asyncio.Task[object], dict[int, Session]] = (
-            WeakKeyDictionary()
-        )
+        self._tasks: WeakKeyDictionary[_Task, dict[int, Session]] = WeakKeyDictionary()
 
     def mine(self) -> dict[int, Session]:
         """Return the sessions of whoever calls."""
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:  # no event loop runs in this thread
-            task = None
-        if task is None:
+        who = owner()
+        if isinstance(who, int):
             return self._thread.sessions
-        return self._tasks.setdefault(task, {})
+        return self._tasks.setdefault(who, {})

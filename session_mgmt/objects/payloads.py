@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import pydantic_core
 from pydantic import TypeAdapter, ValidationError
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["arguments_of", "payload_of"]
 
 _OBJECT: Final = TypeAdapter(dict[str, Any])
-_REQUESTS: Final = {"InvocationRequest", "ObjectInvocationRequest"}
+_REQUESTS: Final = {
+    f"session_mgmt.objects.rpc.{name}" for name in ("InvocationRequest", "ObjectInvocationRequest")
+}
 
 
 def arguments_of(
@@ -46,18 +48,24 @@ def arguments_of(
 
 
 def payload_of(result: object) -> bytes:
-    """Return a function's result as the bytes of a response; nothing for None."""
+    """Return a function's result as the bytes of a response; nothing for None.
+
+    NaN and the infinities, which JSON does not know, become null, as JavaScript has it.
+    """
     if result is None:
         return b""
     if isinstance(result, str):
         return result.encode()
     if isinstance(result, bytes | bytearray | memoryview):
         return bytes(result)
-    return pydantic_core.to_json(result, bytes_mode="base64")
+    return pydantic_core.to_json(result, bytes_mode="base64", inf_nan_mode="null")
 
 
 def _is_request(hint: object) -> bool:
-    return getattr(hint, "__name__", "") in _REQUESTS
+    return any(
+        f"{getattr(one, '__module__', '')}.{getattr(one, '__name__', '')}" in _REQUESTS
+        for one in (hint, *get_args(hint))
+    )
 
 
 def _value(function: FuncMeta, name: str, payload: bytes) -> Any:

@@ -127,11 +127,23 @@ class _Call:
 
     def response(self, result: object) -> InvocationResponse:
         """Return the function's result as a response."""
-        if isinstance(self.request, InvocationRequest) and not self.obj._record.changes:
-            self.obj.delete()  # it was only there to be called
+        if not self._is_kept():
+            self.obj.delete()
         if isinstance(result, InvocationResponse):
             return result
         return InvocationResponse(payload_of(result))
+
+    def fail(self) -> None:
+        """Leave nothing of an object that was made for the call."""
+        if isinstance(self.request, InvocationRequest):
+            self.obj.delete()
+
+    def _is_kept(self) -> bool:
+        if isinstance(self.request, ObjectInvocationRequest):
+            return True
+        record = self.obj._record
+        empty = record.schema.dump(record.schema.new())
+        return not self.function.stateless and record.schema.dump(record.state) != empty
 
     def _function(self) -> FuncMeta:
         request = self.request
@@ -164,6 +176,7 @@ def respond(session: Session, request: Invocation) -> InvocationResponse:
     try:
         return call.response(bound())
     except Exception as error:
+        call.fail()
         return _failure(request, error)
 
 
@@ -178,6 +191,7 @@ async def respond_async(session: Session, request: Invocation) -> InvocationResp
         result = await (bound() if call.function.is_async else session._in_thread(bound))
         return call.response(result)
     except Exception as error:
+        call.fail()
         return _failure(request, error)
 
 
@@ -200,7 +214,10 @@ def _failure(request: Invocation, error: Exception) -> InvocationResponse:
 def _described(error: Exception) -> str:
     if isinstance(error, DatabaseError):
         return describe(error)
-    return f"{type(error).__name__}: {error}"
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # its own __str__
+        return type(error).__name__
 
 
 def _answer(code: InvocationResponseCode, text: str) -> InvocationResponse:

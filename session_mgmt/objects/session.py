@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from asgiref.sync import sync_to_async
+from django.db import connections
 
+from session_mgmt.db.own_connections import own_connections
 from session_mgmt.db.uninterrupted import uninterrupted
-from session_mgmt.exceptions import InvalidInputError, ObjectNotFoundError
+from session_mgmt.db.witness import in_transaction
+from session_mgmt.db.write_behind import flush
+from session_mgmt.exceptions import FlushError, InvalidInputError
 from session_mgmt.objects.commits import write_together
 from session_mgmt.objects.ids import new_object_id
+from session_mgmt.objects.loading import load_objects
 from session_mgmt.objects.metadata import ObjectMetadata, checked_id
 from session_mgmt.objects.rpc import RpcManager, respond, respond_async
 from session_mgmt.objects.scopes import SessionScope
 from session_mgmt.objects.unit import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from session_mgmt.objects.base import BaseObject
     from session_mgmt.objects.classes import ClsMeta
     from session_mgmt.objects.engine import Oparaca
     from session_mgmt.objects.holding import Scheduler
-    from session_mgmt.objects.record import Row
     from session_mgmt.objects.rpc import Invocation, InvocationResponse
 
 __all__ = ["Session"]
@@ -120,15 +125,7 @@ class Session:
 
     def load_objects(self, cls_meta: ClsMeta, obj_ids: Iterable[int]) -> list[BaseObject]:
         """Do as `load_object` for many, in the order of their ids; one query for 10,000 of them."""
-        numbers = [checked_id("obj_id", number) for number in obj_ids]
-        metas = [ObjectMetadata(cls_meta.cls_id, self.partition_id, number) for number in numbers]
-        kept = {meta: obj for meta in metas if (obj := self._changed(meta)) is not None}
-        wanted = list({meta.object_id for meta in metas if meta not in kept})
-        rows = self._read(cls_meta.cls_id, wanted)
-        for meta in metas:
-            if meta not in kept:
-                kept[meta] = self._loaded(cls_meta, meta, rows.get(meta.object_id))
-        return [kept[meta] for meta in metas]
+        return load_objects(self, cls_meta, obj_ids)
 
     def delete_object(
         self, cls_meta: ClsMeta, obj_id: int, partition_id: int | None = None
@@ -148,8 +145,8 @@ class Session:
 
         One statement for each of what is new, changed and deleted. When it returns, and no
         transaction of the caller's is open, everything is stored and stays so after `kill -9`.
-        Transient errors of the database are tried again, also a COMMIT without an answer. In a scope
-        it makes final what was done so far.
+        Transient errors of the database are tried again, also a COMMIT without an answer. In a
+        scope it makes final what was done so far.
 
         Raises:
             StaleObjectError: somebody else has changed some of the objects; nothing is written.
@@ -183,53 +180,21 @@ class Session:
         with self._unit.lock:
             return [*self._unit.objects.items()]
 
-    def _changed(self, meta: ObjectMetadata) -> BaseObject | None:
-        """Return an object that has changes, which reading it again would lose."""
-        obj = self._unit.objects.get(meta)
-        if obj is None or obj._record.is_stale:
-            return None
-        with self._unit.lock:
-            if obj._record.is_deleted:
-                raise ObjectNotFoundError(meta.cls_id, meta.object_id, meta.partition_id)
-            return obj if obj._record.has_changes else None
-
-    def _loaded(self, cls_meta: ClsMeta, meta: ObjectMetadata, row: Row | None) -> BaseObject:
-        if row is None and not self.local_only:
-            raise ObjectNotFoundError(meta.cls_id, meta.object_id, meta.partition_id)
-        with self._unit.lock:
-            obj = self._unit.objects.get(meta) or cls_meta.cls(meta, self)
-            self._unit.objects[meta] = obj
-            if row is None:
-                obj._record.is_dirty = False  # what nobody changes is not stored
-            else:
-                obj._record.replace(row)
-            self._unit.refreshed(obj)
-        return obj
-
-    def _read(self, cls_id: str, obj_ids: Sequence[int]) -> dict[int, Row]:
-        return self.data_manager.read(cls_id, self.partition_id, obj_ids) if obj_ids else {}
-
-    def _refresh(self, objects: Iterable[BaseObject]) -> None:
-        by_class: dict[str, list[BaseObject]] = {}
-        for obj in objects:
-            by_class.setdefault(obj.meta.cls_id, []).append(obj)
-        for cls_id, group in by_class.items():
-            rows = self._read(cls_id, [obj.object_id for obj in group])
-            for obj in group:
-                with self._unit.lock:
-                    row = rows.get(obj.object_id)
-                    obj._record.is_gone = row is None
-                    if row is not None:
-                        obj._record.replace(row)
-                    self._unit.refreshed(obj)
-                if row is None:
-                    raise ObjectNotFoundError(cls_id, obj.object_id, self.partition_id)
-
     def _commit(self, only: Iterable[BaseObject] | None = None, *, if_idle: bool = False) -> None:
         pending = self._unit.prepare(only, if_idle=if_idle)
+        if any(one.change.kind == "delete" and not one.obj._record.is_stored for one in pending):
+            with suppress(FlushError):  # its row may be on the way, and would come after the delete
+                flush()
+            pending = self._unit.prepare(only, if_idle=if_idle)
         if pending:
-            write_together(self.data_manager, self._place, pending)
-            self._unit.note_written(pending)
+            batch = write_together(self.data_manager, self._place, pending)
+            self._unit.note_batch(batch)
+
+    def _commit_for_others(self) -> None:
+        """Commit what is complete, and not as a part of the caller's transaction."""
+        is_open = self.data_manager.is_database and in_transaction(connections[self._place])
+        with own_connections({self._place}) if is_open else nullcontext():
+            self._commit(if_idle=True)
 
     def _leave_scope(self, *, failed: bool) -> None:
         try:

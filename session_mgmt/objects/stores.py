@@ -7,15 +7,16 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
-from django.db import connections, models, router, transaction
-from django.db.models.functions import Cast
+from django.db import connections, router, transaction
 
 from session_mgmt.conf import get_settings
 from session_mgmt.db import run_in_transaction
 from session_mgmt.db.connection import release
 from session_mgmt.exceptions import CommitOutcomeUnknownError
+from session_mgmt.models.object_read import read_objects
 from session_mgmt.models.object_write import Change, Key, apply_changes, stored_versions
 from session_mgmt.models.stored_object import StoredObject
+from session_mgmt.objects.locks import renew_after_fork
 from session_mgmt.objects.record import Row
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ class Store(Protocol):
         """Run `work` as one transaction, again after transient errors; it may run twice."""
 
     def on_commit(self, place: str, hook: Callable[[], None]) -> None:
-        """Call `hook` when the transaction that is open has committed."""
+        """Call `hook` when the transaction that is open has committed, before anybody else's."""
+
+    def will_call(self, place: str, hook: Callable[[], None]) -> bool:
+        """Tell whether a hook waits for its transaction, which is this thread's, to commit."""
 
 
 class DatabaseStore:
@@ -65,15 +69,13 @@ class DatabaseStore:
 
     def read(self, cls_id: str, partition_id: int, object_ids: Sequence[int]) -> dict[int, Row]:
         """One query for each 10,000 ids; from the database that takes the writes."""
-        rows = StoredObject.objects.using(self.place(partition_id))
+        place = self.place(partition_id)
         found: dict[int, Row] = {}
-        with _giving_back(rows.db):
+        with _giving_back(place):
             for start in range(0, len(object_ids), _IDS_IN_A_QUERY):
                 part = object_ids[start : start + _IDS_IN_A_QUERY]
-                values = rows.identified(cls_id, partition_id, part).values_list(
-                    "object_id", Cast("state", models.TextField()), "version", "writer"
-                )
-                found.update((number, Row(*row)) for number, *row in values)
+                for number, *row in read_objects(place, cls_id, partition_id, part):
+                    found[number] = Row._make(row)
         return found
 
     def apply(self, place: str, changes: Iterable[Change], *, wait: bool) -> set[Key]:
@@ -97,8 +99,14 @@ class DatabaseStore:
                 time.sleep(_PAUSE)
 
     def on_commit(self, place: str, hook: Callable[[], None]) -> None:
-        """Django's own."""
+        """Django's own, but at the front: another hook may use the objects."""
         transaction.on_commit(hook, using=place, robust=True)
+        hooks = connections[place].run_on_commit
+        hooks.insert(0, hooks.pop())
+
+    def will_call(self, place: str, hook: Callable[[], None]) -> bool:
+        """Look through the hooks; a rollback, also to a savepoint, takes away its own."""
+        return any(one == hook for _, one, *_ in connections[place].run_on_commit)
 
 
 @contextmanager
@@ -121,7 +129,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self._rows: dict[Key, Row] = {}
         self._lock = threading.RLock()
-        self._undo: list[tuple[Key, Row | None]] = []
+        self._undo: list[tuple[Key, Row | None]] | None = None
+        renew_after_fork(self)
 
     def place(self, partition_id: int) -> str:
         """Return what stands for this process's memory."""
@@ -141,7 +150,8 @@ class MemoryStore:
                 row = self._rows.get(change.key)
                 if not _may(change, row):
                     continue
-                self._undo.append((change.key, row))
+                if self._undo is not None:
+                    self._undo.append((change.key, row))
                 if change.kind == "delete":
                     del self._rows[change.key]
                 else:
@@ -158,22 +168,26 @@ class MemoryStore:
     def transact(self, place: str, work: Callable[[], None]) -> None:
         """Undo everything when `work` raises."""
         with self._lock:
-            self._undo = []
+            undo = self._undo = []
             try:
                 work()
             except BaseException:
-                for key, row in reversed(self._undo):
+                for key, row in reversed(undo):
                     if row is None:
                         self._rows.pop(key, None)
                     else:
                         self._rows[key] = row
                 raise
             finally:
-                self._undo = []
+                self._undo = None
 
     def on_commit(self, place: str, hook: Callable[[], None]) -> None:
         """Call it at once: nothing fails after it."""
         hook()
+
+    def will_call(self, place: str, hook: Callable[[], None]) -> bool:
+        """Return False: it was called."""
+        return False
 
 
 def _may(change: Change, row: Row | None) -> bool:

@@ -10,45 +10,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from session_mgmt.exceptions import ObjectNotFoundError, StaleObjectError
-from session_mgmt.objects.holding import Holding, Scheduler
+from session_mgmt.objects.commits import Pending
+from session_mgmt.objects.periods import Periods
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from session_mgmt.objects.base import BaseObject
-    from session_mgmt.objects.commits import Pending
-    from session_mgmt.objects.metadata import ObjectMetadata
-    from session_mgmt.objects.record import Image, Record
+    from session_mgmt.objects.commits import Batch
+    from session_mgmt.objects.record import Record
 
 __all__ = ["Unit"]
 
 
-class Unit(Holding):
+class Unit(Periods):
     """The objects of one session and their changes."""
-
-    def __init__(self, scheduler: Scheduler | None) -> None:
-        super().__init__(scheduler)
-        self._scopes: list[dict[ObjectMetadata, tuple[BaseObject, Image]]] = []
-        self._running = 0
-        self._touched: dict[ObjectMetadata, BaseObject] = {}
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a method runs or a scope is open, so that nobody else may commit."""
-        return self._running > 0 or bool(self._scopes)
-
-    @property
-    def depth(self) -> int:
-        """How many scopes are open, one in another."""
-        return len(self._scopes)
 
     def add(self, obj: BaseObject) -> None:
         """Take a new object."""
         with self.lock:
             meta = obj._record.meta
             self.objects[meta] = obj
-            if self._scopes:
-                self._scopes[-1][meta] = (obj, obj._record.image()._replace(is_gone=True))
+            if self.is_busy:
+                self.remember_absence(obj)
             self.hold(obj)
         self.schedule(obj)
 
@@ -72,7 +56,7 @@ class Unit(Holding):
         record = obj._record
         if record.is_stale or record.is_gone:
             return
-        if record.is_queued and record.is_watched and not self._scopes:
+        if record.is_watched and self.is_prepared(obj):
             return
         with self.lock:
             self._before_change(obj)
@@ -80,10 +64,12 @@ class Unit(Holding):
         self.schedule(obj)
 
     def delete(self, obj: BaseObject) -> None:
-        """Have an object deleted at the next commit."""
+        """Have an object deleted at the next commit; harmless twice."""
+        record = obj._record
         with self.lock:
+            if record.is_deleted:
+                return
             self._before_change(obj)
-            record = obj._record
             record.is_deleted = True
             record.changes += 1
             if not record.issued:
@@ -92,46 +78,6 @@ class Unit(Holding):
                 return
             self.hold(obj)
         self.schedule(obj)
-
-    def begin_method(self) -> None:
-        """Let nobody else commit before `end_method`."""
-        with self.lock:
-            self._running += 1
-
-    def end_method(self) -> None:
-        """Let what was changed be committed, if this was the outermost method."""
-        with self.lock:
-            self._running -= 1
-            touched = [] if self.is_busy else self._taken_touched()
-        for obj in touched:
-            self.schedule(obj)
-
-    def enter_scope(self) -> None:
-        """Begin to remember what objects were before they are changed."""
-        with self.lock:
-            self._scopes.append({})
-
-    def leave_scope(self, *, failed: bool) -> list[BaseObject]:
-        """End the innermost scope, putting back what was if it failed; return its objects."""
-        with self.lock:
-            changed = self._scopes.pop()
-            for obj, image in changed.values():
-                if failed:
-                    obj._record.restore(image)
-                    if not obj._record.is_stale:
-                        self.stale.pop(obj._record.meta, None)
-                    self.tidy(obj)
-                elif self._scopes:
-                    self._scopes[-1].setdefault(obj._record.meta, (obj, image))
-            touched = [] if self.is_busy else self._taken_touched()
-        for obj in touched:
-            self.schedule(obj)
-        return [obj for obj, _ in changed.values()]
-
-    def scope_objects(self) -> list[BaseObject]:
-        """Return the objects that the innermost scope has seen changed so far."""
-        with self.lock:
-            return [obj for obj, _ in self._scopes[-1].values()] if self._scopes else []
 
     def prepare(
         self, only: Iterable[BaseObject] | None = None, *, if_idle: bool = False
@@ -149,7 +95,10 @@ class Unit(Holding):
         with self.lock:
             if if_idle and self.is_busy:
                 return []
-            chosen = {**self.watched, **self.unsaved}
+            self.find_void()
+            chosen = {**dict(self.watched.items()), **self.unsaved}
+            if if_idle:
+                chosen = {meta: obj for meta, obj in chosen.items() if not obj._record.is_in_doubt}
             stale = [*self.stale.values()]
             if only is not None:
                 wanted = {obj._record.meta for obj in only}
@@ -157,86 +106,71 @@ class Unit(Holding):
                 stale = [obj for obj in stale if obj._record.meta in wanted]
             if stale:
                 raise StaleObjectError([_name(obj._record) for obj in stale])
-            return [one for obj in chosen.values() if (one := self.pending(obj))]
+            return [
+                one
+                for obj in chosen.values()
+                if not obj._record.is_stale and (one := self.pending(obj))
+            ]
 
     def prepare_in_background(self, obj: BaseObject) -> Pending | None:
-        """Return what is to be written of one object now; None if nothing, or if it is busy.
+        """Return what can be written of one object now; None if nothing.
+
+        If a method runs or a scope is open, that is what the object was like before.
 
         Raises:
             StateTypeError: as with `prepare`.
         """
+        record = obj._record
         with self.lock:
-            obj._record.is_queued = False
-            if self.is_busy:
-                self._touched[obj._record.meta] = obj  # whoever ends the method schedules it
-                return None
-            if obj._record.is_stale:
-                return None
-            pending = self.pending(obj)
-            if pending is None:
-                self.tidy(obj)
-            return pending
+            record.is_queued = False
+            if record.is_stale or record.is_in_doubt:
+                return None  # the end of its transaction decides
+            if record.meta not in self.before:
+                return self.pending(obj)
+            image = self.before[record.meta][1]
+            change = record.change(image)
+            return change and Pending(obj, change, image.changes)
 
-    def note_written(self, pending: Iterable[Pending]) -> None:
-        """Take note of what was written, though its transaction may still be rolled back.
+    def note_batch(self, batch: Batch) -> None:
+        """Take note of what was written.
 
         A scope that fails later goes back to this, and not to before it.
         """
         with self.lock:
-            for obj, change, changes in pending:
-                obj._record.note_written(change, changes)
-                for images in self._scopes:
-                    images.pop(obj._record.meta, None)
-                self.tidy(obj)
-
-    def confirm(self, one: Pending) -> None:
-        """Take note that a change is committed."""
-        with self.lock:
-            one.obj._record.confirm(one.change)
+            for obj, change, changes in batch.pending:
+                record = obj._record
+                self.forget_past(obj, is_unchanged=record.changes == changes)
+                if not batch.is_settled:
+                    record.note_written(change, changes)
+                    record.batch = batch
+                    self.in_doubt[record.meta] = obj
+                    self.tidy(obj)
 
     def settle(self, one: Pending) -> None:
-        """Do both for a change that was committed in the background."""
+        """Take note that a change is committed."""
         obj, change, changes = one
-        record: Record = obj._record
+        record = obj._record
         with self.lock:
-            if record.is_gone and change.kind != "delete":
+            if record.is_gone and change.kind != "delete" and change.writer == record.writer:
                 # It was deleted and that committed, while its row was on the way.
-                record.is_gone, record.is_deleted = False, True
+                record.is_gone, record.is_deleted, record.issued = False, True, change.version
                 self.hold(obj)
             record.confirm(change)
-            if not record.is_gone:
+            if change.kind == "delete" or not (record.is_gone or record.is_deleted):
                 record.note_written(change, changes)
             self.tidy(obj)
-            look_again = record.is_dirty or record.is_deleted or record.is_watched
-        if look_again and not record.is_gone:
-            self.schedule(obj)  # who changes it inside may go on doing so
-
-    def mark_stale(self, obj: BaseObject) -> None:
-        """Write nothing of an object before it is refreshed."""
-        with self.lock:
-            obj._record.is_stale = True
-            self.stale[obj._record.meta] = obj
-            self.tidy(obj)
+        self.schedule(obj)  # if there is more to write by now
 
     def _before_change(self, obj: BaseObject) -> None:
         record = obj._record
-        if record.is_gone:
+        if record.is_gone or record.is_deleted:
             raise ObjectNotFoundError(*_name(record), record.meta.partition_id)
+        if record.batch is not None:
+            self.look_for_void(obj)
         if record.is_stale:
             raise StaleObjectError([_name(record)])
-        if self._scopes and record.meta not in self._scopes[-1]:
-            self._scopes[-1][record.meta] = (obj, record.image())
-
-    def queue(self, obj: BaseObject) -> bool:
-        """Do so, or wait for the end of the method or scope that is in progress."""
-        if self._running or self._scopes:
-            self._touched[obj._record.meta] = obj
-            return False
-        return super().queue(obj)
-
-    def _taken_touched(self) -> list[BaseObject]:
-        taken, self._touched = [*self._touched.values()], {}
-        return taken
+        if self.is_busy:
+            self.remember(obj)
 
 
 def _name(record: Record) -> tuple[str, int]:

@@ -4,8 +4,10 @@ import pytest
 from django.db import connection, transaction
 
 from session_mgmt import ObjectNotFoundError, StaleObjectError
+from session_mgmt.db import run_in_transaction
 from session_mgmt.models import StoredObject
 from session_mgmt.objects import OaasObject, OaasService, Oparaca, get_global_oaas, oaas
+from tests.db.conftest import fail_transiently
 
 
 @oaas.service("CommitCounter", package="tests")
@@ -189,22 +191,71 @@ def test_a_commit_is_a_part_of_the_callers_transaction(by_hand):
         assert StoredObject.objects.exists()
         transaction.set_rollback(True)
     assert not StoredObject.objects.exists()
-    counter.increment()
-    counter.session.commit()
-    assert stored(counter)["count"] == 1
+    with pytest.raises(StaleObjectError):
+        counter.increment()
+    with pytest.raises(ObjectNotFoundError):
+        counter.refresh()
 
 
-def test_after_a_rollback_a_stored_object_can_be_changed_again(by_hand):
+def test_what_was_written_in_a_transaction_that_was_rolled_back_is_refused_until_a_refresh(by_hand):
     counter = Counter.create()
     counter.session.commit()
     with transaction.atomic():
         counter.increment()
         counter.session.commit()
+        counter.increment()
         transaction.set_rollback(True)
-    assert stored(counter)["count"] == 0
-    counter.increment()
+    with pytest.raises(StaleObjectError, match="rolled back"):
+        counter.session.commit()
+    counter.refresh()
+    assert counter.increment() == 1
     counter.session.commit()
+    assert stored(counter)["count"] == 1
+
+
+def test_a_rollback_to_a_savepoint_takes_back_what_was_written_in_it(by_hand):
+    counter = Counter.create()
+    counter.session.commit()
+    with transaction.atomic():
+        with transaction.atomic():
+            counter.increment()
+            counter.session.commit()
+            transaction.set_rollback(True)
+        assert Counter.load(counter.object_id).increment() == 1
+        counter.session.commit()
+        counter.increment()
+        counter.session.commit()
     assert stored(counter)["count"] == 2
+
+
+def test_what_nobody_uses_any_more_after_a_rollback_troubles_nobody(by_hand):
+    kept = Counter.create()
+    kept.session.commit()
+    with transaction.atomic():
+        counter = Counter.create()
+        counter.session.commit()
+        counter.increment()
+        transaction.set_rollback(True)
+    del counter
+    kept.increment()
+    kept.session.commit()
+    assert [row.state["count"] for row in StoredObject.objects.all()] == [1]
+
+
+def test_a_transaction_that_is_run_again_loads_and_writes_again(by_hand):
+    number = Counter.create().object_id
+    OaasService.get_session().commit()
+    attempts = []
+
+    def work():
+        Counter.load(number).increment()
+        OaasService.get_session().commit()
+        attempts.append(1)
+        if len(attempts) < 3:
+            fail_transiently()
+
+    run_in_transaction(work)
+    assert stored(Counter.load(number))["count"] == 1
 
 
 def test_what_was_read_in_a_transaction_that_was_rolled_back_overwrites_nothing(by_hand):

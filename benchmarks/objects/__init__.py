@@ -1,0 +1,1 @@
+"""Stateful objects against hand-written statements and Django: `python -m benchmarks.objects`."""
