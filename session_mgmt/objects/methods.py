@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints, overload
 
 from asgiref.sync import iscoroutinefunction
 from pydantic import TypeAdapter
+from pydantic_core import CoreConfig, SchemaValidator
 
 from session_mgmt.exceptions import ConfigurationError
 from session_mgmt.objects.conflicts import repeat, repeat_async
@@ -54,7 +55,7 @@ class FuncMeta:
         self.is_async = iscoroutinefunction(func)
         self.stateless = stateless
         self.retry_on_conflict = retry_on_conflict
-        self._adapters: dict[str, TypeAdapter[Any]] = {}
+        self._readers: dict[str, SchemaValidator] = {}
         self._call = self._async_call() if self.is_async else self._sync_call()
         functools.update_wrapper(self, func)
 
@@ -71,11 +72,12 @@ class FuncMeta:
         """The types of the parameters that are annotated."""
         return get_type_hints(self.func, include_extras=True)
 
-    def adapter(self, name: str) -> TypeAdapter[Any]:
-        """Return what reads a parameter's value from JSON."""
-        if name not in self._adapters:
-            self._adapters[name] = TypeAdapter(self.hints.get(name, Any))
-        return self._adapters[name]
+    def reader(self, name: str) -> SchemaValidator:
+        """Return what reads a parameter's value from JSON, bytes from base64."""
+        if name not in self._readers:
+            schema = TypeAdapter(self.hints.get(name, Any)).core_schema
+            self._readers[name] = SchemaValidator(schema, CoreConfig(val_json_bytes="base64"))
+        return self._readers[name]
 
     def _sync_call(self) -> Callable[..., Any]:
         @functools.wraps(self.func)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["arguments_of", "payload_of"]
 
 _OBJECT: Final = TypeAdapter(dict[str, Any])
+_BY_NAME: Final = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
 _REQUESTS: Final = {
     f"session_mgmt.objects.rpc.{name}" for name in ("InvocationRequest", "ObjectInvocationRequest")
 }
@@ -37,6 +38,10 @@ def arguments_of(
     parameters = [*function.signature.parameters.values()][1:]
     wants_request = [one.name for one in parameters if _is_request(function.hints.get(one.name))]
     kwargs: dict[str, Any] = dict.fromkeys(wants_request, request)
+    if odd := [one.name for one in parameters if one.kind not in _BY_NAME]:
+        raise InvalidInputError(
+            odd[0], "cannot be given by a request; declare it by its name alone"
+        )
     rest = [one for one in parameters if one.name not in kwargs]
     if len(rest) == 1:
         if request.payload or rest[0].default is inspect.Parameter.empty:
@@ -78,7 +83,7 @@ def _value(function: FuncMeta, name: str, payload: bytes) -> Any:
         except UnicodeDecodeError as error:
             raise InvalidInputError(name, f"is no text in UTF-8: {error.reason}") from None
     try:
-        return function.adapter(name).validate_json(payload)
+        return function.reader(name).validate_json(payload)
     except ValidationError as error:
         raise _refused(name, error) from None
 
@@ -98,7 +103,7 @@ def _values(
         if one.name in given:
             raw = pydantic_core.to_json(given[one.name])
             try:
-                values[one.name] = function.adapter(one.name).validate_json(raw)
+                values[one.name] = function.reader(one.name).validate_json(raw)
             except ValidationError as error:
                 raise _refused(one.name, error) from None
         elif one.default is inspect.Parameter.empty:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import enum
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from django.db import Error as DatabaseError
@@ -125,18 +127,24 @@ class _Call:
         self.obj = self._object()
         return lambda: self.function(self.obj, **kwargs)
 
-    def response(self, result: object) -> InvocationResponse:
-        """Return the function's result as a response."""
+    def answer(self, result: object, error: Exception | None) -> InvocationResponse:
+        """Return the response, and leave nothing of an object that was only there to be called."""
+        if error is None:
+            try:
+                return self._response(result)
+            except Exception as unfit:
+                error = unfit
+        if isinstance(self.request, InvocationRequest):
+            with suppress(ObjectNotFoundError):
+                self.obj.delete()
+        return _failure(self.request, error)
+
+    def _response(self, result: object) -> InvocationResponse:
         if not self._is_kept():
             self.obj.delete()
         if isinstance(result, InvocationResponse):
             return result
         return InvocationResponse(payload_of(result))
-
-    def fail(self) -> None:
-        """Leave nothing of an object that was made for the call."""
-        if isinstance(self.request, InvocationRequest):
-            self.obj.delete()
 
     def _is_kept(self) -> bool:
         if isinstance(self.request, ObjectInvocationRequest):
@@ -173,11 +181,7 @@ def respond(session: Session, request: Invocation) -> InvocationResponse:
         bound = call.bound()
     except Exception as error:
         return _refusal(error)
-    try:
-        return call.response(bound())
-    except Exception as error:
-        call.fail()
-        return _failure(request, error)
+    return call.answer(*_outcome(bound))
 
 
 async def respond_async(session: Session, request: Invocation) -> InvocationResponse:
@@ -187,12 +191,20 @@ async def respond_async(session: Session, request: Invocation) -> InvocationResp
         bound = await session._in_thread(call.bound)
     except Exception as error:
         return _refusal(error)
+    if call.function.is_async:
+        try:
+            return call.answer(await bound(), None)
+        except Exception as error:
+            return call.answer(None, error)
+    return call.answer(*await session._in_thread(partial(_outcome, bound)))
+
+
+def _outcome(bound: Callable[[], object]) -> tuple[object, Exception | None]:
+    """Return what a call gave or raised; a StopIteration would not come out of a thread."""
     try:
-        result = await (bound() if call.function.is_async else session._in_thread(bound))
-        return call.response(result)
+        return bound(), None
     except Exception as error:
-        call.fail()
-        return _failure(request, error)
+        return None, error
 
 
 def _refusal(error: Exception) -> InvocationResponse:
