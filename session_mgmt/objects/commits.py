@@ -149,7 +149,7 @@ def _is_as_known(change: Change, row: tuple[int, int] | None) -> bool:
 
 
 def _report_stale(one: Pending) -> None:
-    one.obj.session._unit.mark_stale(one.obj)
+    one.obj.session._unit.lose(one.obj)
     logger.error(
         "%s %d was changed by somebody else meanwhile; what was changed here is not written",
         *(one.change.class_name, one.change.object_id),

@@ -38,7 +38,7 @@ class _Conflicts:
         self.obj = obj
         self.session = obj.session
         self.joins = self.session._unit.has_my_scope
-        self._had_changes = False
+        self._is_lost = False
         self._deadline = time.monotonic() + get_settings().RETRY_BUDGET.total_seconds()
         self._wait = _FIRST_WAIT
         self._stale: list[BaseObject] = []
@@ -50,17 +50,16 @@ class _Conflicts:
             SessionLockError: another thread or task is at it.
         """
         self.session._unit.enter_scope()
-        self._had_changes = self.obj._record.has_changes
         fresh = [one for one in self._stale if one is not self.obj]
-        if self.obj._record.is_stored and not self._had_changes:
+        if self.obj._record.is_stored and not self.obj._record.has_changes:
             fresh.append(self.obj)
         return fresh
 
     def undo(self) -> None:
-        """Take back what the attempt has changed."""
-        self._stale = [
-            one for one in self.session._unit.leave_scope(failed=True) if one._record.is_stored
-        ]
+        """Take back what the attempt has changed, and no more than that."""
+        records = [(one, one._record) for one in self.session._unit.leave_scope(failed=True)]
+        self._stale = [one for one, its in records if its.is_stored and not its.has_changes]
+        self._is_lost = any(its.is_stale and its.has_changes for _, its in records)
 
     def commit(self) -> None:
         """Commit what the attempt has changed, and nothing else."""
@@ -74,8 +73,7 @@ class _Conflicts:
 
     def wait(self, error: StaleObjectError | SessionLockError) -> float:
         """Return the seconds until the next attempt, or raise."""
-        is_lost = self._had_changes and isinstance(error, StaleObjectError)
-        if is_lost or time.monotonic() + self._wait > self._deadline:
+        if self._is_lost or time.monotonic() + self._wait > self._deadline:
             raise error  # what was changed before the call cannot be done again here
         self._wait = min(2 * self._wait, _LONGEST_WAIT)
         return random.uniform(0, self._wait)  # noqa: S311 # it spreads, it hides nothing

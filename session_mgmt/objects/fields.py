@@ -67,14 +67,15 @@ class StateField:
         """Return the value; one that can change inside is compared at the next commit."""
         if obj is None:
             return self
-        if self.is_mutable:
-            obj.session._unit.watch(obj)
         try:
-            return obj._record.state[self.name]
+            value = obj._record.state[self.name]
         except KeyError:
             raise AttributeError(
                 f"{owner.__name__}.{self.name} has no value yet; assign one, or give it a default"
             ) from None
+        if self.is_mutable:
+            obj.session._unit.watch(obj)  # it sees that the value is in use by now
+        return value
 
     def __set__(self, obj: BaseObject, value: object) -> None:
         """Set the value.

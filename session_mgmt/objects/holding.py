@@ -35,6 +35,9 @@ class Scheduler(Protocol):
     def release(self, holding: Holding) -> None:
         """Hold it no longer."""
 
+    def note_failure(self, kind: str) -> None:
+        """Count what could not be committed: "stale" or "failed"."""
+
 
 class Holding:
     """The objects of one session.
@@ -71,12 +74,12 @@ class Holding:
 
     def hold_watched(self, obj: BaseObject) -> None:
         """Hold an object of which a list or the like is handed out."""
-        obj._record.watch()
-        self.watched[obj._record.meta] = obj
-        self.hold(obj)
         if len(self.unsaved) >= self._look_at:
             self.look()
             self._look_at = max(_FEW, 2 * len(self.unsaved))
+        obj._record.watch()
+        self.watched[obj._record.meta] = obj
+        self.hold(obj)
 
     def tidy(self, obj: BaseObject) -> None:
         """Let go of an object that has nothing to write."""
@@ -151,6 +154,12 @@ class Holding:
             obj._record.batch = None
             self.stale[obj._record.meta] = obj
             self.tidy(obj)
+
+    def lose(self, obj: BaseObject) -> None:
+        """Mark as stale what nobody waits for, and count it."""
+        self.mark_stale(obj)
+        if self.scheduler:
+            self.scheduler.note_failure("stale")
 
     def find_void(self) -> None:
         """Mark as stale what was written in a transaction of this thread that was rolled back."""

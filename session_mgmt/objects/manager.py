@@ -187,6 +187,10 @@ class AutoSessionManager:
         """Hold it no longer; for that session."""
         self._kept.discard(holding)
 
+    def note_failure(self, kind: str) -> None:
+        """Count what could not be committed; for its sessions."""
+        auto_commit.note_failure(kind)
+
     def _all(self) -> Iterable[Session]:
         with self._lock:
             return [*self._sessions]

@@ -137,6 +137,11 @@ class Periods(Holding):
             return False
         return obj._record.meta in self.before if self._running else obj._record.is_queued
 
+    def look(self) -> None:
+        """Do so, but not in the middle of a method, which may have lists of many in hand."""
+        if not self.is_busy:
+            super().look()
+
     def queue(self, obj: BaseObject) -> bool:
         """Do so, or wait for the end of the method or scope that is in progress."""
         if obj._record.meta in self.before:

@@ -116,10 +116,11 @@ class Record:
 
     def image(self) -> Image:
         """Return what it is like now."""
+        state = self._copied_state()
         return Image(
-            self._copied_state(),
+            state,
             self.saved,
-            self.is_dirty,
+            self.is_dirty or (self.is_watched and state != self.saved),
             self.is_deleted,
             self.is_gone,
             self.changes,

@@ -12,7 +12,9 @@ def configured(**options):
 
 
 @pytest.fixture(autouse=True)
-def _start_afresh():
+def _start_afresh(request):
+    if request.node.get_closest_marker("django_db") or "transactional_db" in request.fixturenames:
+        request.getfixturevalue("transactional_db")  # so that it goes after this
     yield
     configure_oaas(OaasConfig(mock_mode=True, auto_commit=False))
 
