@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from session_mgmt.conf import get_settings
 from session_mgmt.db.uninterrupted import uninterrupted
-from session_mgmt.exceptions import SessionLockError, StaleObjectError
+from session_mgmt.exceptions import CommitOutcomeUnknownError, SessionLockError, StaleObjectError
 from session_mgmt.objects.loading import refresh
 
 if TYPE_CHECKING:
@@ -55,9 +55,10 @@ class _Conflicts:
             fresh.append(self.obj)
         return fresh
 
-    def undo(self) -> None:
+    def undo(self, *, is_unknown: bool = False) -> None:
         """Take back what the attempt has changed, and no more than that."""
-        records = [(one, one._record) for one in self.session._unit.leave_scope(failed=True)]
+        left = self.session._unit.leave_scope(failed=True, is_unknown=is_unknown)
+        records = [(one, one._record) for one in left]
         self._stale = [one for one, its in records if its.is_stored and not its.has_changes]
         self._is_lost = any(its.is_stale and its.has_changes for _, its in records)
 
@@ -66,8 +67,8 @@ class _Conflicts:
         unit = self.session._unit
         try:
             self.session._commit([self.obj, *unit.scope_objects()])
-        except BaseException:
-            self.undo()
+        except BaseException as error:
+            self.undo(is_unknown=isinstance(error, CommitOutcomeUnknownError))
             raise
         unit.leave_scope(failed=False)
 

@@ -83,14 +83,21 @@ class Periods(Holding):
                 if not obj._record.is_stale:
                     self.remember(obj)  # who holds a list of it may change that at any time
 
-    def leave_scope(self, *, failed: bool) -> list[BaseObject]:
-        """End the innermost scope, putting back what was if it failed; return its objects."""
+    def leave_scope(self, *, failed: bool, is_unknown: bool = False) -> list[BaseObject]:
+        """End the innermost scope, putting back what was if it failed; return its objects.
+
+        Args:
+            failed: whether to put back what was.
+            is_unknown: whether its changes may be committed nevertheless.
+        """
         with self.lock:
             changed = [*self._scopes.pop().images.values()]
             for obj, image in changed:
                 meta = obj._record.meta
                 if failed:
                     obj._record.restore(image)
+                    if is_unknown:
+                        obj._record.writer = 0  # what it may have written is not in its state
                     if not obj._record.is_stale:
                         self.stale.pop(meta, None)
                     if obj._record.is_dirty and not obj._record.is_gone:
@@ -124,10 +131,18 @@ class Periods(Holding):
             self._scopes[-1].images[meta] = (obj, image)
         self.before[meta] = (obj, image)
 
-    def forget_past(self, obj: BaseObject, *, is_unchanged: bool) -> None:
-        """Let what an object is like now, which is committed, be what a scope goes back to."""
+    def forget_past(self, obj: BaseObject, version: int, *, is_unchanged: bool) -> None:
+        """Let what was written of an object be what a scope goes back to.
+
+        Args:
+            obj: the object.
+            version: what was given to the change. If that was before the scope saw the object
+                change, what was written is older than what the scope goes back to.
+            is_unchanged: whether the object is what was written.
+        """
         for scope in self._scopes:
-            scope.images.pop(obj._record.meta, None)
+            if (known := scope.images.get(obj._record.meta)) and version > known[1].issued:
+                del scope.images[obj._record.meta]
         if is_unchanged:
             self.before.pop(obj._record.meta, None)
 

@@ -161,7 +161,6 @@ class Record:
             # What was read in between is not in this state, so its version must not be either.
             self.saved, self.version, self.seen = image.saved, image.version, image.seen
             self.readings += 1
-        if self.readings != image.readings or self.issued != image.issued:
             self.writer = 0
 
     @property

@@ -13,7 +13,7 @@ from session_mgmt.db.own_connections import own_connections
 from session_mgmt.db.uninterrupted import uninterrupted
 from session_mgmt.db.witness import in_transaction
 from session_mgmt.db.write_behind import flush
-from session_mgmt.exceptions import FlushError, InvalidInputError
+from session_mgmt.exceptions import CommitOutcomeUnknownError, FlushError, InvalidInputError
 from session_mgmt.objects.commits import write_together
 from session_mgmt.objects.ids import new_object_id
 from session_mgmt.objects.loading import load_objects
@@ -200,8 +200,9 @@ class Session:
         try:
             if not failed and self._unit.depth == 1:
                 self._commit()
-        except BaseException:
-            self._unit.leave_scope(failed=True)
+        except BaseException as error:
+            is_unknown = isinstance(error, CommitOutcomeUnknownError)
+            self._unit.leave_scope(failed=True, is_unknown=is_unknown)
             raise
         self._unit.leave_scope(failed=failed)
 

@@ -139,7 +139,7 @@ class Unit(Periods):
         with self.lock:
             for obj, change, changes in batch.pending:
                 record = obj._record
-                self.forget_past(obj, is_unchanged=record.changes == changes)
+                self.forget_past(obj, change.version, is_unchanged=record.changes == changes)
                 if not batch.is_settled:
                     record.note_written(change, changes)
                     record.batch = batch
