@@ -14,6 +14,8 @@ from session_mgmt.exceptions import StateTypeError
 from session_mgmt.objects.commits import Pending
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from session_mgmt.objects.base import BaseObject
     from session_mgmt.objects.metadata import ObjectMetadata
 
@@ -85,12 +87,10 @@ class Holding:
         """Let go of an object that has nothing to write."""
         record = obj._record
         if record.is_gone:
-            for held in (self.objects, self.watched):
-                if held.get(record.meta) is obj:
-                    del held[record.meta]
+            _let_go(obj, self.objects, self.watched)
         has_changes = record.is_dirty or record.is_deleted or record.is_handed_out
         if record.is_gone or record.is_stale or not has_changes:
-            self.unsaved.pop(record.meta, None)
+            _let_go(obj, self.unsaved)
             if not self.unsaved and self.scheduler:
                 self.scheduler.release(self)
 
@@ -142,9 +142,7 @@ class Holding:
 
     def refreshed(self, obj: BaseObject) -> None:
         """Take note that an object is as it is stored, or is not wanted any more."""
-        self.stale.pop(obj._record.meta, None)
-        self.in_doubt.pop(obj._record.meta, None)
-        self.watched.pop(obj._record.meta, None)
+        _let_go(obj, self.stale, self.in_doubt, self.watched)
         self.tidy(obj)
 
     def mark_stale(self, obj: BaseObject) -> None:
@@ -183,6 +181,13 @@ class Holding:
             record = obj._record
             record.is_queued = record.is_dirty = record.is_watched = False
             record.batch = None
+
+
+def _let_go(obj: BaseObject, *held: MutableMapping[ObjectMetadata, BaseObject]) -> None:
+    """Take an object out, but not another one which has its id by now."""
+    for objects in held:
+        if objects.get(obj._record.meta) is obj:
+            del objects[obj._record.meta]
 
 
 def _after_fork() -> None:
