@@ -58,9 +58,11 @@ class _Conflicts:
     def undo(self, *, is_unknown: bool = False) -> None:
         """Take back what the attempt has changed, and no more than that."""
         left = self.session._unit.leave_scope(failed=True, is_unknown=is_unknown)
-        records = [(one, one._record) for one in left]
+        records = [(one, one._record) for one in (self.obj, *left)]
         self._stale = [one for one, its in records if its.is_stored and not its.has_changes]
-        self._is_lost = any(its.is_stale and its.has_changes for _, its in records)
+        self._is_lost = any(
+            its.is_stale and (its.has_changes or not its.is_stored) for _, its in records
+        )
 
     def commit(self) -> None:
         """Commit what the attempt has changed, and nothing else."""
@@ -75,7 +77,10 @@ class _Conflicts:
     def wait(self, error: StaleObjectError | SessionLockError) -> float:
         """Return the seconds until the next attempt, or raise."""
         if self._is_lost or time.monotonic() + self._wait > self._deadline:
-            raise error  # what was changed before the call cannot be done again here
+            try:
+                raise error  # what was changed before the call cannot be done again here
+            finally:
+                del error  # the two would hold each other, and the object
         self._wait = min(2 * self._wait, _LONGEST_WAIT)
         return random.uniform(0, self._wait)  # noqa: S311 # it spreads, it hides nothing
 

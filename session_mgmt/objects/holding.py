@@ -179,7 +179,7 @@ class Holding:
         self.unsaved.clear()
         for obj in list(self.objects.values()):
             record = obj._record
-            record.is_queued = record.is_dirty = record.is_watched = False
+            record.is_queued = record.is_dirty = record.is_watched = record.is_deleted = False
             record.batch = None
 
 

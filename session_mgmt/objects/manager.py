@@ -201,7 +201,7 @@ class AutoSessionManager:
 
     def _commit(self, session: Session, *, is_mine: bool) -> None:
         try:
-            if is_mine:
+            if is_mine and not session._unit.has_methods_elsewhere:
                 session.commit()
             else:
                 session._commit_for_others()

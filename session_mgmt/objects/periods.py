@@ -49,6 +49,11 @@ class Periods(Holding):
         return len(self._scopes)
 
     @property
+    def has_methods_elsewhere(self) -> bool:
+        """Whether other threads than its own run methods of its objects."""
+        return self._foreign > 0
+
+    @property
     def has_my_scope(self) -> bool:
         """Whether this thread or task has the innermost open scope."""
         with self.lock:

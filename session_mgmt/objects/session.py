@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 DEFAULT_PARTITION: Final = 0
 
+_THE_ONLY_ONE: Final = "the only one"
+
 
 class Session:
     """Objects that are committed together.
@@ -183,8 +185,9 @@ class Session:
     def _commit(self, only: Iterable[BaseObject] | None = None, *, if_idle: bool = False) -> None:
         pending = self._unit.prepare(only, if_idle=if_idle)
         if any(one.change.kind == "delete" and not one.obj._record.is_stored for one in pending):
-            with suppress(FlushError):  # its row may be on the way, and would come after the delete
-                flush()
+            if self._transaction != _THE_ONLY_ONE:
+                with suppress(FlushError):  # its row may be on the way, and would come after this
+                    flush()
             pending = self._unit.prepare(only, if_idle=if_idle)
         if pending:
             batch = write_together(self.data_manager, self._place, pending)
@@ -192,9 +195,19 @@ class Session:
 
     def _commit_for_others(self) -> None:
         """Commit what is complete, and not as a part of the caller's transaction."""
-        is_open = self.data_manager.is_database and in_transaction(connections[self._place])
-        with own_connections({self._place}) if is_open else nullcontext():
+        transaction = self._transaction
+        if transaction == _THE_ONLY_ONE:
+            self._unit.schedule_all()  # nobody else can write before it ends
+            return
+        with own_connections({self._place}) if transaction else nullcontext():
             self._commit(if_idle=True)
+
+    @property
+    def _transaction(self) -> str:
+        """Whether the caller has a transaction open where the objects are, and of which kind."""
+        if not self.data_manager.is_database or not in_transaction(connections[self._place]):
+            return ""
+        return _THE_ONLY_ONE if connections[self._place].vendor == "sqlite" else "one of many"
 
     def _leave_scope(self, *, failed: bool) -> None:
         try:

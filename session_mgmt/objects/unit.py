@@ -54,7 +54,7 @@ class Unit(Periods):
     def watch(self, obj: BaseObject) -> None:
         """Look later whether a value that is handed out now was changed inside."""
         record = obj._record
-        if record.is_stale or record.is_gone:
+        if record.is_stale or record.is_gone or record.is_deleted:
             return
         if record.is_watched and self.is_prepared(obj):
             return
