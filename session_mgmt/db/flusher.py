@@ -44,6 +44,7 @@ class Flusher:
         changed: is notified when there is something to write, and when it is written.
         lanes: everything that may have something to write.
         thread: None when there is none, or when it died.
+        is_finishing: Python exits; what need not be written should not be put back.
     """
 
     def __init__(self) -> None:
@@ -102,8 +103,13 @@ class Flusher:
 
     def finish(self) -> None:
         """Flush while Python exits, in this thread: no other can be relied on then."""
-        deadline = time.monotonic() + _EXIT_PATIENCE
         self.is_finishing = True
+        try:
+            self._finish(time.monotonic() + _EXIT_PATIENCE)
+        finally:
+            self.is_finishing = False
+
+    def _finish(self, deadline: float) -> None:
         with self.lock:
             self._asked += 1
             number = self._asked

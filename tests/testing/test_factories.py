@@ -30,6 +30,7 @@ from session_mgmt.testing.factories import (
     ProgressFactory,
     SceneFactory,
     SessionEventFactory,
+    StoredObjectFactory,
 )
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +44,7 @@ ROWS = [
     ProgressFactory,
     SceneFactory,
     SessionEventFactory,
+    StoredObjectFactory,
 ]
 SESSION_TRAITS = ["processing", "completed", "failed", "cancelled"]
 JOB_TRAITS = ["running", "abandoned", "completed", "failed", "cancelled"]
@@ -93,6 +95,7 @@ def test_rows_can_be_built_without_saving(factory, django_assert_num_queries):
         (ProgressFactory, "updated_at"),
         (SceneFactory, "created_at"),
         (SessionEventFactory, "created_at"),
+        (StoredObjectFactory, "created_at"),
     ],
 )
 def test_a_row_can_be_of_any_age_with_its_session(factory, column):

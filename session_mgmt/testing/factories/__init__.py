@@ -16,6 +16,7 @@ except ImportError as error:
     ) from error
 
 from session_mgmt.testing.factories.jobs import JobFactory, JobStepFactory
+from session_mgmt.testing.factories.objects import StoredObjectFactory
 from session_mgmt.testing.factories.sessions import (
     GenerationRequestFactory,
     GenerationSessionFactory,
@@ -35,4 +36,5 @@ __all__ = [
     "ProgressFactory",
     "SceneFactory",
     "SessionEventFactory",
+    "StoredObjectFactory",
 ]
