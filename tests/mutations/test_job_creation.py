@@ -3,6 +3,7 @@
 import pytest
 from django.conf import settings
 
+from session_mgmt.models import Job
 from tests.concurrency.job_race import race, violations
 from tests.mutations import naive_creation
 from tests.processes import in_processes
@@ -37,5 +38,9 @@ def test_a_loser_that_says_that_it_created_the_job_is_caught():
 @ON_POSTGRES
 def test_bulks_that_are_not_sorted_are_caught():
     arguments = [[number, 4_000] for number in range(2)]
-    lost = in_processes(naive_creation.insert_in_the_order_of_the_caller, arguments)
+    for _ in range(5):  # on a busy machine one may be through before the other begins
+        lost = in_processes(naive_creation.insert_in_the_order_of_the_caller, arguments)
+        if any(lost):
+            break
+        Job.objects.all().delete()
     assert sorted(lost, key=str) == ["40P01", None]
