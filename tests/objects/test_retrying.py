@@ -193,11 +193,11 @@ def test_after_the_budget_who_cannot_have_a_turn_is_told_and_has_changed_nothing
     assert tally.surely_increment() == 2
 
 
-def test_tasks_that_a_method_starts_and_waits_for_are_told_after_the_budget(store, settings):
+def test_a_task_that_a_method_starts_and_waits_for_is_told_after_the_budget(store, settings):
     settings.SESSION_MGMT = {"RETRY_BUDGET": 0.3}
     repeater = new_repeater()
     with pytest.raises(SessionLockError):
-        run(lambda: repeater.ask_others(2))
+        run(lambda: repeater.ask_others(1))
     assert row_of(repeater)["count"] == repeater.count == 0
     assert repeater.surely_increment() == 1
 
